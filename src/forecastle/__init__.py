@@ -1,0 +1,65 @@
+"""Forecastle: candles in, a believable volatility forecast out.
+
+>>> import forecastle as fc
+>>> candles = fc.load("SPX.INDEX")                      # doctest: +SKIP
+>>> fc.GarchModel(dist="t").fit(candles).forecast(1)    # doctest: +SKIP
+
+Every name loads on use, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forecastle import errors, scoring
+    from forecastle.app.look import load_candles as load
+    from forecastle.app.rolling import rolling_forecast
+    from forecastle.models.ewma import Ewma
+    from forecastle.models.garch import GarchModel
+    from forecastle.models.naive import Historical, RandomWalk
+    from forecastle.nouns import Candles, Forecast, Instrument, RollingForecast
+
+_PLACES = {
+    "Candles": "forecastle.nouns:Candles",
+    "Ewma": "forecastle.models.ewma:Ewma",
+    "Forecast": "forecastle.nouns:Forecast",
+    "GarchModel": "forecastle.models.garch:GarchModel",
+    "Historical": "forecastle.models.naive:Historical",
+    "Instrument": "forecastle.nouns:Instrument",
+    "RandomWalk": "forecastle.models.naive:RandomWalk",
+    "RollingForecast": "forecastle.nouns:RollingForecast",
+    "load": "forecastle.app.look:load_candles",
+    "rolling_forecast": "forecastle.app.rolling:rolling_forecast",
+}
+_MODULES = ("errors", "scoring")
+
+__version__ = "0.1.0"
+__all__ = [
+    "Candles",
+    "Ewma",
+    "Forecast",
+    "GarchModel",
+    "Historical",
+    "Instrument",
+    "RandomWalk",
+    "RollingForecast",
+    "errors",
+    "load",
+    "rolling_forecast",
+    "scoring",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"forecastle.{name}")
+    if name in _PLACES:
+        module, _, attribute = _PLACES[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    raise AttributeError(f"module 'forecastle' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,81 @@
+"""The self-contained HTML report of an instrument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from forecastle.app.compare import comparison_of
+from forecastle.app.fit import model_of
+from forecastle.app.forecast import forecasts_of
+from forecastle.app.rolling import load_with_burn_in
+from forecastle.lake.atomic import write_bytes
+from forecastle.models.garch import PATHS, SEED
+from forecastle.nouns import Candles, VolatilityReport
+from forecastle.ports import Progress, silent
+from forecastle.quality import inspect_candles
+from forecastle.reports import volatility_html
+from forecastle.requests import CompareRequest, ModelSpec
+from forecastle.workspace import Workspace
+
+HEADLINE = ModelSpec(name="garch", dist="t")
+"""Named before any data were seen, so that the report does not show the luckiest model."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report and where it lies."""
+
+    reports: tuple[VolatilityReport, ...]
+    path: Path
+
+
+def report(
+    workspace: Workspace, request: CompareRequest, out: Path | None = None, progress: Progress = silent
+) -> Written:
+    """Compute and write the report of one instrument; ``out`` defaults to ``reports/`` in the home folder."""
+    candles = load_with_burn_in(workspace, request)
+    made = report_of(candles, request, progress)
+    name = f"{candles.instrument}_{candles.timeframe}_{candles.source}.html"
+    return write(workspace, (made,), f"{candles.instrument} volatility", out or workspace.settings.reports / name)
+
+
+def report_of(candles: Candles, request: CompareRequest, progress: Progress = silent) -> VolatilityReport:
+    """Return everything a report shows, computed from candles in hand."""
+    recent = candles.last(request.window + 1)
+    models = [model_of(spec) for spec in request.models]
+    headline = model_of(HEADLINE).label
+    return VolatilityReport(
+        candles=candles,
+        quality=inspect_candles(candles),
+        fits=tuple(m.fit(recent).summary() for m in models if not m.naive),
+        forecasts=forecasts_of(candles, request.models, 1, request.window),
+        comparison=comparison_of(candles, request, progress),
+        headline=headline,
+        provenance=_provenance(candles, request),
+    )
+
+
+def write(workspace: Workspace, reports: Sequence[VolatilityReport], title: str, out: Path) -> Written:
+    """Write the page, wholly or not at all."""
+    write_bytes(out.absolute(), volatility_html(reports, title).encode())
+    return Written(tuple(reports), out)
+
+
+def _provenance(candles: Candles, request: CompareRequest) -> dict[str, str]:
+    command = f"forecastle report {candles.instrument} --timeframe {candles.timeframe} --source {candles.source}"
+    command += f" --window {request.window} --refit {request.refit_every} --level {request.level:g}"
+    command += f" --start {request.start:%Y-%m-%d}" if request.start else ""
+    command += f" --end {request.end:%Y-%m-%d}" if request.end else ""
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("forecastle", "arch", "numpy", "scipy"))
+    return {
+        "Command": command,
+        "Data hash (SHA-256)": candles.data_hash,
+        "Source": f"{candles.source}, adjusted: {candles.adjusted}",
+        "Procedure": f"{request.window} returns a window, refitted every {request.refit_every} bars, VaR and ES at "
+        f"{100 * request.level:g} %",
+        "Seed of simulated paths": f"{SEED} ({PATHS} paths; horizons above one bar only)",
+        "Versions": versions,
+    }

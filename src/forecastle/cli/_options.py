@@ -1,0 +1,39 @@
+"""Options that several commands take, worded once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from forecastle import app
+from forecastle.cli._late import sessions
+from forecastle.errors import ForecastleError
+from forecastle.models import MODELS
+from forecastle.sources import SOURCES
+
+
+def _instruments(incomplete: str) -> list[str]:
+    """Complete from what the lake holds; a lake that cannot be read completes nothing."""
+    try:
+        names = {info.key.instrument for info in app.datasets(app.open_workspace())}
+    except ForecastleError:
+        return []
+    return sorted(n for n in names if n.startswith(incomplete.upper()))
+
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="Instrument, such as BTC-USDT, AAPL, SPX.INDEX.", autocompletion=_instruments)]
+Timeframe = Annotated[str, typer.Option("--timeframe", help="Length of a bar, from 1m to 1mo.", autocompletion=lambda: list(sessions.TIMEFRAMES))]
+SourceOf = Annotated[str | None, typer.Option("--source", help="Needed only where the lake holds several.")]
+SourceTo = Annotated[str, typer.Option("--source", help=f"One of: {', '.join(SOURCES)}.", autocompletion=lambda: list(SOURCES))]
+Start = Annotated[str | None, typer.Option("--start", metavar="D", help="First day, UTC, such as 2020-01-31.")]
+End = Annotated[str | None, typer.Option("--end", metavar="D", help="Last moment (bars closing until then), UTC.")]
+ModelName = Annotated[str, typer.Option("--model", help=f"One of: {', '.join(MODELS)}.", autocompletion=lambda: list(MODELS))]
+Dist = Annotated[str, typer.Option("--dist", help="Innovations of garch: normal or t.")]
+Mean = Annotated[str, typer.Option("--mean", help="Mean of garch: constant or zero.")]
+P = Annotated[int, typer.Option("--p", help="Lags of squared residuals, 1 to 3.")]
+O = Annotated[int, typer.Option("--o", help="Lags of their negative part, 0 to 3 (GJR).")]  # noqa: E741
+Q = Annotated[int, typer.Option("--q", help="Lags of the variance, 0 to 3.")]
+Window = Annotated[int, typer.Option("--window", help="Returns a fit looks back on.")]
+Refit = Annotated[int, typer.Option("--refit", help="Bars between refits.")]
+LevelOption = Annotated[float, typer.Option("--level", help="Of VaR and ES; 0.01 is one percent.")]

@@ -1,0 +1,114 @@
+"""Tables for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from forecastle.nouns import Comparison, Forecast, QualityReport, RiskBacktest, TestResult
+from forecastle.units import percent
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SIMULATED = "[bold]SIMULATED DATA[/]: made up by a seed, not a market."
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return a table; columns whose name starts with ``>`` are aligned right."""
+    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, title_style="bold")
+    for column in columns:
+        made.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=column.startswith(">"))
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    return made
+
+
+def forecasts(items: Sequence[Forecast]) -> list[RenderableType]:
+    """Return one line a model: sigma, VaR and ES over the horizon in percent."""
+    first = items[0]
+    bars = "bar" if first.horizon == 1 else "bars"
+    title = f"{first.instrument}: log return over the next {first.horizon} {bars} of {first.timeframe}"
+    rows = [
+        (f.model, percent(f.sigma, 3), percent(f.annual_sigma, 1), percent(f.var(0.01)), percent(f.es(0.01)),
+         percent(f.var(0.05)), percent(f.es(0.05)), _status(f))
+        for f in items
+    ]  # fmt: skip
+    columns = ("model", ">sigma", ">annual", ">VaR 1 %", ">ES 1 %", ">VaR 5 %", ">ES 5 %", "fit")
+    span = f"as of {first.as_of:%Y-%m-%d %H:%M} UTC, until {first.target_time:%Y-%m-%d %H:%M} UTC; "
+    year = f"annual with {first.periods_per_year:g} periods a year; source {first.source}"
+    shown: list[RenderableType] = [table(title, columns, rows), span + year]
+    return [SIMULATED, *shown] if first.source == "simulated" else shown
+
+
+def _status(forecast: Forecast) -> str:
+    words = "stale" if forecast.stale else "converged" if forecast.converged else "NOT converged"
+    return f"{words}; {forecast.status.reason}" if forecast.status.reason else words
+
+
+def comparison(item: Comparison) -> list[RenderableType]:
+    """Return every model with its loss, its test against the best naive forecast, and its VaR."""
+    naives = [s for s in item.scores if s.naive]
+    rival = naives[0].model if naives else ""
+    rows = []
+    for score in item.scores:
+        duel = score.against_naive.get(rival)
+        risk = score.risk
+        rows.append((
+            score.model + (" *" if score.naive else ""), f"{score.qlike:.4f}", _statistic(duel), _p(duel),
+            f"{risk.breaches} / {risk.expected:.1f}" if risk else "", _p(risk.kupiec) if risk else "",
+            _p(risk.christoffersen.conditional_coverage) if risk else "", risk.traffic_light.zone if risk else "",
+        ))  # fmt: skip
+    columns = ("model (* naive)", ">QLIKE", ">DM", ">p", ">breaches / expected", ">Kupiec p", ">cond. cov. p", "zone")
+    title = f"{item.instrument}: {item.observations} bars of {item.timeframe}, one step ahead; DM against {rival}"
+    shown: list[RenderableType] = [table(title, columns, rows), f"Verdict: {item.verdict}"]
+    return [SIMULATED, *shown] if item.simulated else shown
+
+
+def risk(item: RiskBacktest) -> list[RenderableType]:
+    """Return every test of one VaR backtest."""
+    path = item.path
+    tests = [
+        item.kupiec, item.christoffersen.independence, item.christoffersen.conditional_coverage,
+        item.acerbi_szekely.z1, item.acerbi_szekely.z2,
+    ]  # fmt: skip
+    rows = [(t.name, _statistic(t), t.degrees_of_freedom or "-", _p(t), _says(t)) for t in tests]
+    light = item.traffic_light
+    rows.append((
+        "Basel traffic light", str(light.breaches), "-", "-",
+        f"{light.zone}: {light.breaches} breaches in {light.observations}, cumulative {100 * light.cumulative_probability:.2f} %",
+    ))  # fmt: skip
+    first, last = path.frame["target_time"][0], path.frame["target_time"][-1]
+    title = f"{path.instrument}: VaR and ES at {100 * path.level:g} % of {path.model}, {len(path)} bars, {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    shown: list[RenderableType] = [
+        table(title, ("test", ">statistic", ">df", ">p", "says"), rows),
+        f"Breaches: {item.breaches}, expected {item.expected:.1f}. Refits: {path.refits}, failed {path.failed_refits}.",
+        f"Verdict: {item.verdict}",
+    ]
+    return [SIMULATED, *shown] if item.simulated else shown
+
+
+def quality(item: QualityReport) -> list[RenderableType]:
+    """Return the findings, or that there are none."""
+    span = f"{item.start:%Y-%m-%d} to {item.end:%Y-%m-%d}" if item.start and item.end else "no readable time"
+    head = f"{item.instrument} {item.timeframe} from {item.source}: {item.rows} rows, {span}"
+    if not item.findings:
+        return [head, "No findings."]
+    rows = [(f.severity, f.kind, f.count, f.first, f.detail) for f in item.findings]
+    return [table(head, ("severity", "kind", ">count", "first", "what"), rows)]
+
+
+def _says(test: TestResult) -> str:
+    if test.p_value is None:
+        return test.reason
+    return "rejected at 5 %" if test.rejects() else "not rejected at 5 %"
+
+
+def _p(test: TestResult | None) -> str:
+    return "-" if test is None or test.p_value is None else f"{test.p_value:.4f}" if test.p_value >= 1e-4 else "<0.0001"
+
+
+def _statistic(test: TestResult | None) -> str:
+    return "-" if test is None or test.statistic is None else f"{test.statistic:.3f}"

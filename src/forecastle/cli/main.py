@@ -1,0 +1,49 @@
+"""``forecastle``: the one entry. Builds the commands and keeps the promise about errors and exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from forecastle import __version__
+from forecastle.cli import data, system, volatility
+from forecastle.cli._face import complain, interrupted
+from forecastle.errors import RequestInvalid
+
+root = typer.Typer(
+    name="forecastle",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Forecasting and risk for crypto and stock markets: candles in, a believable volatility forecast out.",
+)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001
+    if value:
+        typer.echo(f"forecastle {__version__}")
+        raise typer.Exit
+
+
+@root.callback()
+def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version.")) -> None:  # noqa: FBT001, FBT003
+    """Hold the options before the command."""
+
+
+system.add_to(root)
+data.add_to(root)
+volatility.add_to(root)
+
+
+def run() -> None:
+    """Run the command line and leave with its exit code."""
+    as_json = "--json" in sys.argv
+    try:
+        code = root(standalone_mode=False)
+    except typer.TyperException as error:
+        usage = RequestInvalid(error.format_message(), "The words of the command are off.", "Add --help to see them all.")
+        code = complain(usage, as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        code = interrupted(as_json=as_json)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,160 @@
+"""Commands about volatility and risk: fit, forecast, rolling, backtest, compare."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from forecastle import app
+from forecastle.cli import _options as option
+from forecastle.cli._face import Answer, Face, command
+from forecastle.cli._late import requests, show
+
+
+def add_to(root: typer.Typer) -> None:
+    """Register the commands of this file."""
+    group = typer.Typer(no_args_is_help=True, help="Fit, forecast, walk forward, test, compare.")
+    command(group, "fit")(fit)
+    command(group, "forecast")(forecast)
+    command(group, "rolling")(rolling)
+    command(group, "backtest")(backtest)
+    command(group, "compare")(compare)
+    root.add_typer(group, name="volatility")
+
+
+def fit(
+    face: Face,
+    id_: option.Id,
+    model: option.ModelName = "garch",
+    p: option.P = 1,
+    o: option.O = 0,
+    q: option.Q = 1,
+    dist: option.Dist = "t",
+    mean: option.Mean = "constant",
+    timeframe: option.Timeframe = "1d",
+    source: option.SourceOf = None,
+    start: option.Start = None,
+    end: option.End = None,
+) -> Answer:
+    """Fit one model to all the candles: parameters, errors, likelihood, convergence."""
+    spec = requests.build(requests.ModelSpec, name=model, p=p, o=o, q=q, dist=dist, mean=mean)
+    request = requests.build(
+        requests.FitRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, model=spec
+    )  # fmt: skip
+    summary = app.fit(face.workspace, request)
+    return Answer("volatility-fit", {"instrument": id_, "fit": summary}, [str(summary).replace("[", r"\[")])
+
+
+def forecast(
+    face: Face,
+    id_: option.Id,
+    horizon: Annotated[int, typer.Option("--horizon", help="Bars ahead, 1 to 250.")] = 1,
+    model: Annotated[str | None, typer.Option("--model", help="One model instead of all.")] = None,
+    dist: option.Dist = "t",
+    window: option.Window = 1000,
+    timeframe: option.Timeframe = "1d",
+    source: option.SourceOf = None,
+    end: option.End = None,
+) -> Answer:
+    """Forecast sigma, VaR and ES over the next bars, by every model beside the naive ones."""
+    models = (requests.build(requests.ModelSpec, name=model, dist=dist),) if model else requests.DEFAULT_MODELS
+    request = requests.build(
+        requests.ForecastRequest, instrument=id_, timeframe=timeframe, source=source, end=end, horizon=horizon, window=window,
+        models=models,
+    )  # fmt: skip
+    made = app.forecast(face.workspace, request)
+    return Answer("volatility-forecast", {"forecasts": made}, show.forecasts(made))
+
+
+def rolling(
+    face: Face,
+    id_: option.Id,
+    window: option.Window = 1000,
+    refit: option.Refit = 20,
+    model: option.ModelName = "garch",
+    dist: option.Dist = "t",
+    level: option.LevelOption = 0.01,
+    timeframe: option.Timeframe = "1d",
+    source: option.SourceOf = None,
+    start: option.Start = None,
+    end: option.End = None,
+) -> Answer:
+    """Forecast every bar after the burn-in one step ahead, as it could have been at the time."""
+    request = _rolling_request(id_, timeframe, source, start, end, model, dist, window, refit, level)
+    with face.progress() as progress:
+        path = app.rolling(face.workspace, request, progress)
+    tail = path.frame.tail(20)
+    rows = [
+        (f"{r['target_time']:%Y-%m-%d %H:%M}", *(f"{100 * r[c]:.3f}" for c in ("sigma", "var", "es", "outcome")),
+         "breach" if r["outcome"] < -r["var"] else "", "" if r["converged"] else "stale parameters")
+        for r in tail.iter_rows(named=True)
+    ]  # fmt: skip
+    title = f"{path.instrument} {path.model}: last {tail.height} of {len(path)} bars, in percent (--json gives all)"
+    columns = ("target (UTC)", ">sigma", ">VaR", ">ES", ">log return", "", "")
+    return Answer("volatility-rolling", {"rolling": path}, [show.table(title, columns, rows)])
+
+
+def backtest(
+    face: Face,
+    id_: option.Id,
+    start: option.Start = None,
+    end: option.End = None,
+    level: option.LevelOption = 0.01,
+    model: option.ModelName = "garch",
+    dist: option.Dist = "t",
+    window: option.Window = 1000,
+    refit: option.Refit = 20,
+    timeframe: option.Timeframe = "1d",
+    source: option.SourceOf = None,
+) -> Answer:
+    """Count the breaches of VaR and ES over the range, and test them."""
+    request = _rolling_request(id_, timeframe, source, start, end, model, dist, window, refit, level)
+    with face.progress() as progress:
+        result = app.backtest(face.workspace, request, progress)
+    document = {k: v for k, v in vars(result).items() if k != "path"}
+    document |= {"instrument": result.path.instrument, "model": result.path.model, "level": level,
+                 "observations": len(result.path), "data_hash": result.path.data_hash}  # fmt: skip
+    return Answer("volatility-backtest", document, show.risk(result))
+
+
+def compare(
+    face: Face,
+    id_: option.Id,
+    window: option.Window = 1000,
+    refit: option.Refit = 20,
+    level: option.LevelOption = 0.01,
+    timeframe: option.Timeframe = "1d",
+    source: option.SourceOf = None,
+    start: option.Start = None,
+    end: option.End = None,
+) -> Answer:
+    """Score every model beside the naive ones over the same bars, and say who wins."""
+    request = requests.build(
+        requests.CompareRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, window=window,
+        refit_every=refit, level=level,
+    )  # fmt: skip
+    with face.progress() as progress:
+        result = app.compare(face.workspace, request, progress)
+    scores = [
+        {"model": s.model, "naive": s.naive, "qlike": s.qlike, "floored": s.floored, "against_naive": s.against_naive,
+         "breaches": s.risk.breaches if s.risk else None, "expected": s.risk.expected if s.risk else None,
+         "kupiec": s.risk.kupiec if s.risk else None, "christoffersen": s.risk.christoffersen if s.risk else None,
+         "traffic_light": s.risk.traffic_light if s.risk else None}
+        for s in result.scores
+    ]  # fmt: skip
+    document = {
+        "instrument": result.instrument, "timeframe": result.timeframe, "observations": result.observations,
+        "simulated": result.simulated, "scores": scores, "verdict": result.verdict, "data_hash": result.data_hash,
+    }  # fmt: skip
+    return Answer("volatility-compare", document, show.comparison(result))
+
+
+def _rolling_request(
+    id_: str, timeframe: str, source: str | None, start: str | None, end: str | None, model: str, dist: str,
+    window: int, refit: int, level: float,
+) -> requests.RollingRequest:  # fmt: skip
+    return requests.build(
+        requests.RollingRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, window=window,
+        refit_every=refit, level=level, model=requests.build(requests.ModelSpec, name=model, dist=dist),
+    )  # fmt: skip

@@ -1,0 +1,7 @@
+"""Our files: Parquet and a manifest are the truth, DuckDB in memory asks questions."""
+
+from forecastle.lake.layout import DatasetKey
+from forecastle.lake.query import query
+from forecastle.lake.store import DatasetInfo, Lake, Problem, WriteResult
+
+__all__ = ["DatasetInfo", "DatasetKey", "Lake", "Problem", "WriteResult", "query"]

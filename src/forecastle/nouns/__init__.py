@@ -1,0 +1,44 @@
+"""The nouns: what travels between parts, with one unit each. See docs/ARCHITECTURE.md."""
+
+from forecastle.nouns.candles import Candles, CandleRow, Returns
+from forecastle.nouns.distribution import Distribution, Empirical, Normal, StudentT
+from forecastle.nouns.findings import Finding, QualityReport
+from forecastle.nouns.fit import FitStatus, FitSummary, Parameter
+from forecastle.nouns.forecast import Forecast, RollingForecast
+from forecastle.nouns.instrument import Instrument
+from forecastle.nouns.report import VolatilityReport
+from forecastle.nouns.score import (
+    AcerbiSzekely,
+    Christoffersen,
+    Comparison,
+    ModelScore,
+    RiskBacktest,
+    TestResult,
+    TrafficLight,
+)
+
+__all__ = [
+    "AcerbiSzekely",
+    "CandleRow",
+    "Candles",
+    "Christoffersen",
+    "Comparison",
+    "Distribution",
+    "Empirical",
+    "Finding",
+    "FitStatus",
+    "FitSummary",
+    "Forecast",
+    "Instrument",
+    "ModelScore",
+    "Normal",
+    "Parameter",
+    "QualityReport",
+    "Returns",
+    "RiskBacktest",
+    "RollingForecast",
+    "StudentT",
+    "TestResult",
+    "TrafficLight",
+    "VolatilityReport",
+]

@@ -1,0 +1,151 @@
+"""The distribution of a log return: what a forecast is made of.
+
+Every distribution answers ``quantile``, ``cdf``, ``var``, ``es``. VaR and ES are positive losses in log-return
+units: ``var(p) = -quantile(p)`` and ``es(p) = -E[r | r <= quantile(p)]``.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Distribution(ABC):
+    """A log return over some horizon; ``mean`` and ``sigma`` (standard deviation) in decimals."""
+
+    mean: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.mean) and math.isfinite(self.sigma) and self.sigma > 0):
+            raise ValueError(f"mean {self.mean} and sigma {self.sigma} have to be finite, sigma positive")
+
+    @abstractmethod
+    def standard_quantile(self, p: FloatArray) -> FloatArray:
+        """Return the quantiles of ``(r - mean) / sigma`` at the probabilities ``p``, shape of ``p``."""
+
+    @abstractmethod
+    def standard_tail(self, p: FloatArray) -> FloatArray:
+        """Return ``E[z | z <= quantile(p)]`` of ``z = (r - mean) / sigma``, shape of ``p``."""
+
+    @abstractmethod
+    def cdf(self, r: float) -> float:
+        """Return the probability of a log return of at most ``r``."""
+
+    def quantile(self, p: float) -> float:
+        """Return the log return that is undercut with probability ``p``; 0 < p < 1."""
+        return self.mean + self.sigma * float(self.standard_quantile(_probabilities(p))[0])
+
+    def var(self, level: float) -> float:
+        """Return the value at risk, a positive loss: ``-quantile(level)``."""
+        return -self.quantile(level)
+
+    def es(self, level: float) -> float:
+        """Return the expected shortfall, a positive loss: ``-E[r | r <= quantile(level)]``."""
+        return -(self.mean + self.sigma * float(self.standard_tail(_probabilities(level))[0]))
+
+    @property
+    def prob_up(self) -> float:
+        """Return the probability of a log return above zero."""
+        return 1.0 - self.cdf(0.0)
+
+
+@dataclass(frozen=True)
+class Normal(Distribution):
+    """Normal: tail ``-phi(z_p) / p``."""
+
+    def standard_quantile(self, p: FloatArray) -> FloatArray:
+        """Return ``Phi^-1(p)``."""
+        return np.asarray(special.ndtri(p))
+
+    def standard_tail(self, p: FloatArray) -> FloatArray:
+        """Return ``-phi(z_p) / p``."""
+        z = self.standard_quantile(p)
+        return np.asarray(-np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi) / p)
+
+    def cdf(self, r: float) -> float:
+        """Return ``Phi((r - mean) / sigma)``."""
+        return 0.5 * math.erfc(-(r - self.mean) / self.sigma / math.sqrt(2))
+
+
+@dataclass(frozen=True)
+class StudentT(Distribution):
+    """Student's t with ``nu`` > 2 degrees of freedom, scaled to unit variance.
+
+    Tail (McNeil, Frey and Embrechts 2005, eq. 2.27): ``-f(q)/p * (nu + q^2)/(nu - 1)`` of the unscaled t at its
+    quantile q, times ``sqrt((nu - 2) / nu)``.
+    """
+
+    nu: float = 8.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.nu > 2:
+            raise ValueError(f"nu is {self.nu}; the variance exists only above 2")
+
+    @property
+    def _scale(self) -> float:
+        return math.sqrt((self.nu - 2.0) / self.nu)
+
+    def standard_quantile(self, p: FloatArray) -> FloatArray:
+        """Return the quantile of the t with unit variance."""
+        return np.asarray(special.stdtrit(self.nu, p)) * self._scale
+
+    def standard_tail(self, p: FloatArray) -> FloatArray:
+        """Return the mean below the quantile of the t with unit variance."""
+        nu, q = self.nu, np.asarray(special.stdtrit(self.nu, p))
+        log_constant = special.gammaln((nu + 1) / 2) - special.gammaln(nu / 2) - 0.5 * math.log(nu * math.pi)
+        density = np.exp(log_constant - (nu + 1) / 2 * np.log1p(q**2 / nu))
+        return np.asarray(-density / p * (nu + q**2) / (nu - 1) * self._scale)
+
+    def cdf(self, r: float) -> float:
+        """Return the probability of at most ``r``."""
+        return float(special.stdtr(self.nu, (r - self.mean) / self.sigma / self._scale))
+
+
+@dataclass(frozen=True)
+class Empirical(Distribution):
+    """A sample, standardised to ``(r - mean) / sigma`` and sorted; ``sample`` has shape (m,), m >= 2.
+
+    The quantile is the smallest value with at least a share ``p`` at or below it (the inverse of the empirical
+    distribution function); the tail is the mean of the values at or below that quantile.
+    """
+
+    sample: FloatArray = field(default_factory=lambda: np.array([-1.0, 1.0]), repr=False, compare=False)
+
+    @classmethod
+    def of(cls, returns: FloatArray) -> Empirical:
+        """Return the distribution of a sample of log returns, with its own mean and standard deviation (ddof 1)."""
+        mean, sigma = float(returns.mean()), float(returns.std(ddof=1))
+        return cls(mean, sigma, np.sort((returns - mean) / sigma))
+
+    def standard_quantile(self, p: FloatArray) -> FloatArray:
+        """Return the quantiles of the sample."""
+        return self.sample[self._rank(p)]
+
+    def standard_tail(self, p: FloatArray) -> FloatArray:
+        """Return the means of the sample up to the quantiles."""
+        means = np.cumsum(self.sample) / np.arange(1, self.sample.size + 1)
+        return np.asarray(means[self._rank(p)])
+
+    def cdf(self, r: float) -> float:
+        """Return the share of the sample at or below ``r``."""
+        return float(np.searchsorted(self.sample, (r - self.mean) / self.sigma, side="right") / self.sample.size)
+
+    def _rank(self, p: FloatArray) -> npt.NDArray[np.intp]:
+        rank = np.ceil(p * self.sample.size - 1e-9).astype(np.intp) - 1
+        return np.clip(rank, 0, self.sample.size - 1)
+
+
+def _probabilities(p: float) -> FloatArray:
+    if not 0.0 < p < 1.0:
+        raise ValueError(f"the level is {p}; it has to lie between 0 and 1, 0.01 being one percent")
+    return np.array([p])

@@ -1,0 +1,104 @@
+"""Instrument: what is traded, and the only key anywhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from forecastle.errors import RequestInvalid
+from forecastle.sessions import ALWAYS_OPEN
+
+Kind = Literal["pair", "perpetual", "stock", "index"]
+
+QUOTES: tuple[str, ...] = (
+    "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "USD", "EUR", "GBP", "JPY", "KRW", "CHF", "AUD", "CAD", "TRY",
+    "BRL", "BTC", "ETH", "BNB",
+)  # fmt: skip
+"""The closed list of quote currencies; longer names first where one ends another."""
+
+_INDEX_ALIASES = {
+    "^GSPC": "SPX", "^SPX": "SPX", "SP500": "SPX", "S&P500": "SPX",
+    "^IXIC": "IXIC", "NASDAQ": "IXIC", "^VIX": "VIX", "^NDX": "NDX", "^DJI": "DJI", "^RUT": "RUT", "^SOX": "SOX",
+}  # fmt: skip
+_COUNTRY_SUFFIX = {"T": "XTKS", "L": "XLON", "DE": "XETR", "PA": "XPAR", "KS": "XKRX", "TO": "XTSE", "AX": "XASX", "HK": "XHKG"}
+_BASE = r"[A-Z0-9]{1,15}"
+_PAIR = re.compile(rf"^({_BASE})-([A-Z]{{3,5}})$")
+_PERPETUAL = re.compile(rf"^({_BASE})-([A-Z]{{3,5}})-PERP$")
+_INDEX = re.compile(r"^([A-Z0-9]{1,15})\.INDEX$")
+_LISTED = re.compile(r"^([A-Z0-9]{1,10}(?:[.-][A-Z])?)\.([A-Z]{4})$")
+_STOCK = re.compile(r"^[A-Z]{1,6}(?:\.[A-Z])?$")
+
+
+@dataclass(frozen=True, order=True)
+class Instrument:
+    """One tradable thing or index.
+
+    ``id`` is path-safe: pair ``BTC-USDT`` (the part after the dash is in ``QUOTES``), perpetual ``BTC-USDT-PERP``,
+    stock ``AAPL``, ``BRK.B`` or, with its market code, ``4063.XTKS``, index ``SPX.INDEX``. ``calendar`` names its
+    sessions. USD is never turned into USDT.
+    """
+
+    id: str
+    kind: Kind
+    base: str
+    quote: str
+    calendar: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an id or an alias (``BTC/USDT``, ``BTCUSDT``, ``BRK-B``, ``^GSPC``, ``4063.T``).
+
+        Raises ``RequestInvalid`` when the text is none of these.
+        """
+        name = text.strip().upper().replace("/", "-").replace("_", "-")
+        name = f"{_INDEX_ALIASES[name]}.INDEX" if name in _INDEX_ALIASES else name
+        return cls._crypto(name) or cls._listed(name) or cls._refuse(text)
+
+    @classmethod
+    def _crypto(cls, name: str) -> Self | None:
+        if (found := _PERPETUAL.match(name)) and found[2] in QUOTES:
+            return cls(name, "perpetual", found[1], found[2], ALWAYS_OPEN)
+        if (found := _PAIR.match(name)) and found[2] in QUOTES:
+            return cls(name, "pair", found[1], found[2], ALWAYS_OPEN)
+        # Venues write pairs without a dash. Only six letters and more can be one: AAPL or SPY never are.
+        for quote in QUOTES:
+            base = name.removesuffix(quote)
+            if base != name and len(base) >= 2 and len(name) >= 6 and re.fullmatch(_BASE, base):
+                return cls(f"{base}-{quote}", "pair", base, quote, ALWAYS_OPEN)
+        return None
+
+    @classmethod
+    def _listed(cls, name: str) -> Self | None:
+        if found := _INDEX.match(name):
+            return cls(name, "index", found[1], "USD", "XNYS")
+        symbol, dot, suffix = name.rpartition(".")
+        if dot and suffix in _COUNTRY_SUFFIX and symbol:
+            name = f"{symbol}.{_COUNTRY_SUFFIX[suffix]}"
+        if found := _LISTED.match(name):
+            return cls(name, "stock", found[1], _CURRENCY.get(found[2], "USD"), found[2])
+        name = re.sub(r"^([A-Z]{1,6})-([A-Z])$", r"\1.\2", name)  # Yahoo's BRK-B
+        if _STOCK.match(name):
+            return cls(name, "stock", name, "USD", "XNYS")
+        return None
+
+    @classmethod
+    def _refuse(cls, text: str) -> Self:
+        raise RequestInvalid(
+            f"'{text}' is not the name of an instrument.",
+            f"A pair ends in one of {', '.join(QUOTES[:8])}, ...; a stock is up to six letters; an index ends in .INDEX.",
+            "Write it like BTC-USDT, BTC-USDT-PERP, AAPL, BRK.B, 4063.XTKS or SPX.INDEX.",
+        )
+
+    @property
+    def always_open(self) -> bool:
+        """Return whether the market never closes."""
+        return self.calendar == ALWAYS_OPEN
+
+    def __str__(self) -> str:
+        return self.id
+
+
+_CURRENCY = {
+    "XTKS": "JPY", "XLON": "GBP", "XETR": "EUR", "XPAR": "EUR", "XKRX": "KRW", "XTSE": "CAD", "XASX": "AUD", "XHKG": "HKD",
+}  # fmt: skip

@@ -1,0 +1,174 @@
+"""Chart specifications: plain plotly figures as data, columns and colours by name.
+
+A trace's ``x`` and ``y`` name columns; a string that starts with two dashes names a CSS variable.
+``page.js`` puts in both, so the numbers are in the file once and the colours follow the scheme.
+Plain dictionaries, because importing and filling ``plotly.graph_objects`` is slow and gives the
+same JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from forecastle.reports._columns import Cells, Columns
+from forecastle.reports._html import Markup, join, tag, text
+
+Spec = dict[str, Any]
+WINDOWS = (250, 1_000)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure: what it is called, how to read it, its key, and its specification."""
+
+    id: str
+    title: str
+    reading: Sequence[str]
+    key: Sequence[tuple[str, str, str]]
+    label: str
+    spec: Spec
+    window: int | None = None
+
+    def html(self) -> Markup:
+        """Return heading, key and window buttons; the browser makes the drawing."""
+        key = join(
+            tag("li", join([tag("span", kind=f"swatch {shape} {name}", aria_hidden="true"), words]))
+            for shape, name, words in self.key
+        )
+        head = tag(
+            "figcaption",
+            join([tag("h3", self.title), tag("p", join(self.reading, " "), "reading")]),
+        )
+        tools = tag("div", join([tag("ul", key, "key"), self._buttons()]), "tools")
+        drawing = tag("div", "", "chart", id=self.id, role="img", aria_label=self.label)
+        return tag("figure", join([head, tools, drawing]))
+
+    def _buttons(self) -> Markup:
+        choices = [(str(n), f"Last {n:,}") for n in WINDOWS] + [("0", "All")]
+        pressed = str(self.window or 0)
+        buttons = (
+            f'<button type="button" data-chart="{text(self.id)}" data-bars="{n}" '
+            f'aria-pressed="{"true" if n == pressed else "false"}">{words}</button>'
+            for n, words in choices
+        )
+        return tag(
+            "div", Markup("".join(buttons)), "windows", role="group", aria_label="Bars shown"
+        )
+
+    def document(self, columns: str) -> Spec:
+        """Return what ``page.js`` needs to draw it, with the name of its set of columns."""
+        return {"id": self.id, "columns": columns, "window": self.window or 0, **self.spec}
+
+
+def fan(chart_id: str, reading: Sequence[str], label: str) -> Chart:
+    """Return the bands of past forecasts with what happened as dots."""
+    traces = [
+        _line("q05", "5 %", "--band-edge", 0.5),
+        _line("q95", "95 %", "--band-edge", 0.5, fill="tonexty", fillcolor="--band-wide"),
+        _line("q25", "25 %", "--band-edge", 0.5),
+        _line("q75", "75 %", "--band-edge", 0.5, fill="tonexty", fillcolor="--band-narrow"),
+        _dots("t", "r", "outcome", "--ink", "circle", 4),
+        _dots("breach_t", "breach_r", "breach", "--breach", "x", 9),
+    ]
+    key = [
+        ("area", "wide", "5 % to 95 %"),
+        ("area", "narrow", "25 % to 75 %"),
+        ("dot", "outcome", "what happened"),
+        ("cross", "breach", "breach of VaR"),
+    ]
+    layout = {"yaxis": _axis("log return", ticksuffix=" %")}
+    fit = {"yaxis": {"columns": ["q05", "q95", "r"]}}
+    title = "Fan: what was forecast one bar before, and what happened"
+    return Chart(
+        chart_id, title, reading, key, label, _spec(traces, layout, fit), window=WINDOWS[0]
+    )
+
+
+def price(
+    chart_id: str, columns: Columns, reading: Sequence[str], label: str, volatility: str
+) -> Chart:
+    """Return the price (left, log scale) with the conditional volatility (right)."""
+    shown = f"%{{y:,.{_decimals(columns.cells['price'])}f}}"
+    traces = [
+        _line("sigma", "volatility", "--sigma", 1.2, yaxis="y2"),
+        _line("price", "price", "--ink", 1.3, hovertemplate=shown),
+    ]
+    # Plotly would put the right ticks on the left ones' lines, at numbers like 63.9 %.
+    right = {"overlaying": "y", "side": "right", "showgrid": False, "tickmode": "auto"}
+    numbers = {"exponentformat": "none", "separatethousands": True}
+    layout = {
+        "yaxis": _axis("price, log scale", type="log", nticks=8, **numbers),
+        "yaxis2": _axis(volatility.partition(" (")[0], ticksuffix=" %", **right),
+    }
+    fit = {
+        "yaxis": {"columns": ["price"], "log": True},
+        "yaxis2": {"columns": ["sigma"], "zero": True},
+    }
+    key = [
+        ("line", "price", "price, left, log scale"),
+        ("line", "sigma", f"{volatility}, right"),
+    ]
+    title = "Price and conditional volatility"
+    return Chart(chart_id, title, reading, key, label, _spec(traces, layout, fit))
+
+
+def breaches(chart_id: str, reading: Sequence[str], label: str, level: str) -> Chart:
+    """Return returns as thin bars with minus VaR, minus ES and the breaches."""
+    traces = [
+        # Bars as one path: thousands of separate SVG bars would make the page slow.
+        _line("r", "return", "--stem", 1.0, stem=True, hoverinfo="skip"),
+        _line("r", "return", "--stem", 0.0),
+        _line("var", f"-VaR {level}", "--accent", 1.4),
+        _line("es", f"-ES {level}", "--sigma", 1.2, dash="dot"),
+        _dots("breach_t", "breach_r", "breach", "--breach", "x", 8),
+    ]
+    key = [
+        ("bar", "stem", "return"),
+        ("line", "accent", f"minus VaR {level}"),
+        ("dotted", "sigma", f"minus ES {level}"),
+        ("cross", "breach", "breach of VaR"),
+    ]
+    layout = {"yaxis": _axis("log return", ticksuffix=" %")}
+    fit = {"yaxis": {"columns": ["r", "es"]}}
+    title = "Value at risk and its breaches"
+    return Chart(chart_id, title, reading, key, label, _spec(traces, layout, fit))
+
+
+def _spec(traces: list[Spec], layout: Spec, fit: Spec) -> Spec:
+    base = {
+        "margin": {"l": 58, "r": 62 if "yaxis2" in layout else 14, "t": 8, "b": 34},
+        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "--font", "color": "--muted", "size": 12},
+        "showlegend": False, "hovermode": "x unified", "dragmode": "zoom",
+        "hoverlabel": {"bgcolor": "--panel", "bordercolor": "--rule", "font": {"color": "--ink"}},
+        "xaxis": _axis("", type="date", showgrid=False, nticks=9),
+    }  # fmt: skip
+    return {"traces": traces, "layout": {**base, **layout}, "fit": fit}
+
+
+def _axis(title: str, **more: Any) -> Spec:
+    lines = {"gridcolor": "--grid", "linecolor": "--rule", "zeroline": False, "automargin": False}
+    # Zooming is along time only; the height follows what is in view.
+    fixed = {} if more.get("type") == "date" else {"fixedrange": True}
+    return {"title": {"text": title, "standoff": 6}, **lines, **fixed, **more}
+
+
+def _line(y: str, name: str, color: str, width: float, dash: str = "solid", **more: Any) -> Spec:
+    line = {"color": color, "width": width, "dash": dash}
+    base = {"type": "scatter", "mode": "lines", "x": "t", "y": y, "name": name, "line": line}
+    return {**base, "hovertemplate": "%{y:.3f} %", **more}
+
+
+def _dots(x: str, y: str, name: str, color: str, symbol: str, size: int) -> Spec:
+    marker = {"color": color, "symbol": symbol, "size": size, "line": {"width": 0}}
+    base = {"type": "scatter", "mode": "markers", "x": x, "y": y, "name": name, "marker": marker}
+    return {**base, "hovertemplate": "%{y:.3f} %"}
+
+
+def _decimals(cells: Cells) -> int:
+    """Return decimals that show six digits of the smallest price: 0 for 100,000."""
+    known = [c for c in cells if isinstance(c, float)]
+    return min(12, max(0, 5 - math.floor(math.log10(min(known))))) if known else 2

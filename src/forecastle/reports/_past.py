@@ -1,0 +1,90 @@
+"""Past forecasts against what happened: fan, last bars, price and VaR of the headline model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from forecastle.nouns import RiskBacktest, VolatilityReport
+from forecastle.reports import _charts
+from forecastle.reports._columns import Columns, columns_of, coverage
+from forecastle.reports._headline import forecast_of, score_of
+from forecastle.reports._html import Markup, bars, tag
+from forecastle.reports._recent import level_of, recent
+from forecastle.reports._words import many
+from forecastle.units import percent
+
+
+def past(report: VolatilityReport, key: str, drawings: dict[str, Any]) -> Sequence[Markup]:
+    """Return the blocks in their order; adds the charts and their numbers to ``drawings``.
+
+    ``key`` names the section, and with it the charts and the set of columns.
+    """
+    score = score_of(report)
+    risk = score.risk if score else None
+    if risk is None or not len(risk.path):
+        return [tag("p", f"There are no past forecasts of {report.headline} to draw.")]
+    forecast = forecast_of(report)
+    periods = forecast.periods_per_year if forecast else None
+    columns = columns_of(report.candles, risk.path, forecast, periods)
+    charts = _Charts(report, risk, columns, key)
+    drawn = [charts.fan(), charts.price(periods), charts.breaches()]
+    drawings["columns"][key] = columns.cells
+    drawings["charts"] += [chart.document(key) for chart in drawn]
+    fan, price, breaches = (chart.html() for chart in drawn)
+    return [fan, recent(report, risk), price, breaches]
+
+
+class _Charts:
+    """The three charts of one section, with the words around them."""
+
+    def __init__(
+        self, report: VolatilityReport, risk: RiskBacktest, columns: Columns, key: str
+    ) -> None:
+        self.risk, self.columns, self.key = risk, columns, key
+        self.level = level_of(risk.path.level)
+        self.word = bars(report.candles.timeframe, columns.total)
+        times = columns.cells["t"]
+        self.about = (
+            f"{report.candles.instrument} {report.candles.timeframe}, {report.headline}, "
+            f"{times[0]} to {times[-1]}."
+        )
+
+    def fan(self) -> _charts.Chart:
+        wide, narrow = (coverage(self.risk.path, *q) for q in (("q05", "q95"), ("q25", "q75")))
+        held = f"{percent(wide, 1)} and {percent(narrow, 1)} did" if wide is not None else ""
+        words = (
+            "Nine dots in ten should lie in the light band and half of them in the dark one; "
+            f"over all {self.columns.total:,} {self.word} {held or 'none is known'}."
+        )
+        words += " The band ends with the bar to come." if self.columns.has_next else ""
+        label = f"Fan chart of {self.columns.total:,} one-bar-ahead forecasts and their outcomes."
+        return _charts.fan(
+            f"{self.key}-fan", self._reading(words, whole=True), f"{label} {self.about}"
+        )
+
+    def price(self, periods: float | None) -> _charts.Chart:
+        words = "The close of each bar and the volatility forecast one bar before."
+        label = "Closing price on a log scale and conditional volatility."
+        sigma = f"volatility a year ({periods:,.6g} periods)" if periods else "volatility a bar"
+        reading = self._reading(words)
+        return _charts.price(
+            f"{self.key}-price", self.columns, reading, f"{label} {self.about}", sigma
+        )
+
+    def breaches(self) -> _charts.Chart:
+        found = many(self.risk.breaches, "return")
+        words = f"{found} fell below minus VaR; {self.risk.expected:,.1f} were expected."
+        label = f"Returns, minus VaR {self.level}, minus ES {self.level} and breaches: {words}"
+        reading = self._reading(words)
+        return _charts.breaches(f"{self.key}-var", reading, f"{label} {self.about}", self.level)
+
+    def _reading(self, words: str, *, whole: bool = False) -> list[str]:
+        drawn, total = self.columns.drawn, self.columns.total
+        if drawn == total:
+            return [words]
+        thinned = (
+            f"Drawn are {drawn:,} of {total:,} {self.word}: the newest whole, before that the "
+            "extremes of each stretch and every breach; all figures use all of them."
+        )
+        return [words, thinned if whole else "Thinned like the fan."]

@@ -1,0 +1,154 @@
+"""What one may ask. Every face builds the same request, so that a wrong one is refused in the same words everywhere."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+
+from forecastle.errors import RequestInvalid
+from forecastle.nouns.candles import Adjusted
+from forecastle.nouns.instrument import Instrument
+from forecastle.sessions import Timeframe
+
+
+def _instrument(value: Any) -> Instrument:
+    return value if isinstance(value, Instrument) else Instrument.parse(str(value))
+
+
+def _moment(value: Any) -> Any:
+    """Read a date as its first moment and a time without a zone as UTC: here, times are UTC."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError("write it like 2024-01-31 or 2024-01-31T12:00Z") from error
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time(), UTC)
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return value
+
+
+InstrumentField = Annotated[Instrument, PlainValidator(_instrument)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+Level = Annotated[float, Field(gt=0, lt=0.5)]
+Horizon = Annotated[int, Field(ge=1, le=250)]
+Window = Annotated[int, Field(ge=250, le=20_000)]
+
+
+class Request(BaseModel):
+    """Unknown fields are refused; a request does not change once built."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class ModelSpec(Request):
+    """One model by its name in the registry, with the parameters of GARCH where it is that."""
+
+    name: str = "garch"
+    p: int = Field(default=1, ge=1, le=3)
+    o: int = Field(default=0, ge=0, le=3)
+    q: int = Field(default=1, ge=0, le=3)
+    dist: Literal["normal", "t"] = "t"
+    mean: Literal["constant", "zero"] = "constant"
+
+
+DEFAULT_MODELS: tuple[ModelSpec, ...] = (
+    ModelSpec(name="random_walk"),
+    ModelSpec(name="historical"),
+    ModelSpec(name="ewma"),
+    ModelSpec(name="garch", dist="normal"),
+    ModelSpec(name="garch", dist="t"),
+)
+"""What every comparison shows: the naive forecasts, and GARCH(1,1) with two kinds of innovations."""
+
+
+class SeriesRequest(Request):
+    """Candles of the lake, from ``start`` (open) to ``end`` (close)."""
+
+    instrument: InstrumentField
+    timeframe: Timeframe = "1d"
+    source: str | None = None
+    start: Moment | None = None
+    end: Moment | None = None
+
+    @model_validator(mode="after")
+    def _forward(self) -> SeriesRequest:
+        if self.start and self.end and self.start >= self.end:
+            raise ValueError(f"start {self.start:%Y-%m-%d} has to lie before end {self.end:%Y-%m-%d}")
+        return self
+
+
+class FetchRequest(Request):
+    """Candles of a source into the lake."""
+
+    instruments: tuple[InstrumentField, ...] = Field(min_length=1)
+    source: str
+    timeframe: Timeframe = "1d"
+    start: Moment | None = None
+    end: Moment | None = None
+    seed: int = Field(default=0, ge=0)
+
+
+class ImportRequest(Request):
+    """A file of anyone's into the lake."""
+
+    path: Path
+    instrument: InstrumentField
+    timeframe: Timeframe = "1d"
+    source: str = "file"
+    columns: str | None = None
+    time_zone: str | None = None
+    time_format: str | None = None
+    adjusted: Adjusted | None = None
+    dry_run: bool = False
+
+
+class FitRequest(SeriesRequest):
+    """One fit; all the history in the range."""
+
+    model: ModelSpec = ModelSpec()
+
+
+class ForecastRequest(SeriesRequest):
+    """The next ``horizon`` bars, by each model fitted to the last ``window`` returns."""
+
+    models: tuple[ModelSpec, ...] = DEFAULT_MODELS
+    horizon: Horizon = 1
+    window: Window = 1000
+
+
+class RollingRequest(SeriesRequest):
+    """One-step-ahead forecasts of every bar in the range that has ``window`` returns before it."""
+
+    model: ModelSpec = ModelSpec()
+    window: Window = 1000
+    refit_every: int = Field(default=20, ge=1, le=1000)
+    level: Level = 0.01
+
+
+class CompareRequest(SeriesRequest):
+    """Every model over the same bars."""
+
+    models: tuple[ModelSpec, ...] = DEFAULT_MODELS
+    window: Window = 1000
+    refit_every: int = Field(default=20, ge=1, le=1000)
+    level: Level = 0.01
+
+
+R = TypeVar("R", bound=Request)
+
+
+def build(kind: type[R], **fields: Any) -> R:
+    """Return the request, or raise ``RequestInvalid`` with the first field that is wrong, its value and the rule."""
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"] if part != "function-plain") or "request"
+        rule = first["msg"].removeprefix("Value error, ")
+        given = "" if name == "request" else f" is {first['input']!r}"
+        raise RequestInvalid(f"{name}{given}.", f"{rule[:1].upper()}{rule[1:]}.", "Ask again with a value inside.") from error

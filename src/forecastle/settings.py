@@ -1,0 +1,209 @@
+"""Where things are: the home folder and the addresses of servers. The only module that names a host, port or path.
+
+Order: command line, environment (``FORECASTLE_HOME``, ``FORECASTLE__SECTION__KEY``; with the suffix ``_FILE`` the value is
+read from that file), ``forecastle.toml`` in the current folder, default. Unknown keys are refused. Servers are off until
+named.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from forecastle.errors import ConfigurationError, NameUnknown
+
+PREFIX = "FORECASTLE__"
+HOME_VARIABLE = "FORECASTLE_HOME"
+TOML_NAME = "forecastle.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LogSettings(_Section):
+    """How much is told on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+
+
+class StoreSettings(_Section):
+    """Online feature store: a Redis address; off where empty."""
+
+    online: str | None = None
+
+
+class VectorSettings(_Section):
+    """Vector store of the agent: a Qdrant address; off where empty."""
+
+    url: str | None = None
+
+
+class TrackingSettings(_Section):
+    """Experiment tracking: an MLflow address; off where empty."""
+
+    uri: str | None = None
+
+
+class JobSettings(_Section):
+    """What runs long work."""
+
+    engine: Literal["local", "dask", "ray"] = "local"
+
+
+class Settings(_Section):
+    """All settings, checked."""
+
+    home: Path
+    log: LogSettings = Field(default_factory=LogSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    vectors: VectorSettings = Field(default_factory=VectorSettings)
+    tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    jobs: JobSettings = Field(default_factory=JobSettings)
+
+    @property
+    def raw(self) -> Path:
+        """Return the folder of the lake."""
+        return self.home / "raw"
+
+    @property
+    def reports(self) -> Path:
+        """Return the folder reports are written to."""
+        return self.home / "reports"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One value and where it came from; passwords in addresses are hidden."""
+
+    key: str
+    value: str
+    origin: str
+
+
+SECTIONS: dict[str, type[_Section]] = {
+    "log": LogSettings,
+    "store": StoreSettings,
+    "vectors": VectorSettings,
+    "tracking": TrackingSettings,
+    "jobs": JobSettings,
+}
+KEYS = ["home", *(f"{section}.{key}" for section, kind in SECTIONS.items() for key in kind.model_fields)]
+
+
+def load_settings(
+    home: Path | None = None, environment: Mapping[str, str] | None = None, folder: Path | None = None
+) -> tuple[Settings, list[Origin]]:
+    """Return the settings and the origin of each value.
+
+    ``home`` is what the command line said; ``environment`` and ``folder`` (the current folder) default to the real ones.
+    Raises ``ConfigurationError`` for a file that cannot be read or a value that is not allowed, ``NameUnknown`` as
+    ``ConfigurationError`` for an unknown key.
+    """
+    env = os.environ if environment is None else environment
+    here = Path.cwd() if folder is None else folder
+    layers = [
+        (_default_home(here, env)),
+        {key: (value, f"{TOML_NAME} in {here}") for key, value in _from_toml(here / TOML_NAME).items()},
+        _from_environment(env),
+        {"home": (str(home), "command line")} if home is not None else {},
+    ]
+    chosen: dict[str, tuple[Any, str]] = {}
+    for layer in layers:
+        chosen |= layer
+    settings = _checked(chosen)
+    return settings, [_origin(settings, key, chosen) for key in KEYS]
+
+
+def _checked(chosen: Mapping[str, tuple[Any, str]]) -> Settings:
+    nested: dict[str, Any] = {}
+    for key, (value, _) in chosen.items():
+        section, _, name = key.rpartition(".")
+        (nested.setdefault(section, {}) if section else nested)[name] = value
+    try:
+        settings = Settings.model_validate(nested)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        origin = chosen.get(key, (None, "default"))[1]
+        raise ConfigurationError(
+            f"The setting {key} is {first.get('input')!r} (from {origin}).", f"{first['msg']}.",
+            "Change it there; forecastle config show --origin lists all.",
+        ) from error  # fmt: skip
+    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+
+
+def _default_home(here: Path, env: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    """Return ``./data`` inside a checkout, else the user's data folder."""
+    for folder in (here, *here.parents):
+        project = folder / "pyproject.toml"
+        if project.is_file() and re.search(r'^name = "forecastle"$', project.read_text(encoding="utf-8"), re.MULTILINE):
+            return {"home": (str(folder / "data"), "default, inside a checkout")}
+    if "XDG_DATA_HOME" in env:
+        base = Path(env["XDG_DATA_HOME"])
+    elif sys.platform == "darwin":
+        base = Path("~/Library/Application Support")
+    else:
+        base = Path("~/.local/share")
+    return {"home": (str(base / "forecastle"), "default, the user's data folder")}
+
+
+def _from_toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigurationError(f"{path} cannot be read.", f"{error}.", "Mend the line it names.") from error
+    flat: dict[str, Any] = {}
+    for name, value in document.items():
+        flat |= {f"{name}.{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
+    for key in flat:
+        _known(key, f"{path}")
+    return flat
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    found: dict[str, tuple[Any, str]] = {}
+    if env.get(HOME_VARIABLE):
+        found["home"] = (env[HOME_VARIABLE], f"environment {HOME_VARIABLE}")
+    for variable, value in sorted(env.items()):
+        if not variable.startswith(PREFIX):
+            continue
+        name = variable.removeprefix(PREFIX).lower().replace("__", ".")
+        from_file = name.endswith("_file") and name not in KEYS
+        key = name.removesuffix("_file") if from_file else name
+        _known(key, f"environment {variable}")
+        found[key] = (_secret(variable, value) if from_file else value, f"environment {variable}")
+    return found
+
+
+def _secret(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{variable} names the file {path}.", f"It cannot be read: {error.strerror}.", "Name a readable file."
+        ) from error
+
+
+def _known(key: str, origin: str) -> None:
+    if key not in KEYS:
+        near = NameUnknown("setting", key, KEYS)
+        raise ConfigurationError(f"There is no setting named '{key}' ({origin}).", near.why, near.hint)
+
+
+def _origin(settings: Settings, key: str, chosen: Mapping[str, tuple[Any, str]]) -> Origin:
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part)
+    shown = "" if value is None else re.sub(r"(://)[^@/]*@", r"\1***@", str(value))
+    return Origin(key, shown, chosen[key][1] if key in chosen else "default")

@@ -1,0 +1,79 @@
+"""From the times a file writes to the open and close of the bars it means."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from forecastle.errors import DataInvalid
+from forecastle.nouns import Instrument
+from forecastle.nouns.candles import TIME
+from forecastle.sessions import Exchange, Timeframe, Times, calendar, is_intraday, step_of
+
+_DAY = np.timedelta64(1, "D")
+
+
+def close_bars(times: pl.Series, instrument: Instrument, timeframe: Timeframe) -> tuple[pl.Series, pl.Series]:
+    """Return (open_time, close_time), UTC, in the order of ``times``.
+
+    On 24/7 markets a bar lasts its timeframe. A day of an exchange is the session of that date, a week or month runs from
+    its first open to its last close; inside a session a bar ends at the next one or at the close, whichever is first.
+    """
+    moments = times.dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
+    market = calendar(instrument.calendar)
+    if isinstance(market, Exchange):
+        opens, closes = (
+            _inside_sessions(market, moments, timeframe)
+            if is_intraday(timeframe)
+            else _sessions(market, moments, instrument, timeframe)
+        )
+    else:
+        step = step_of(timeframe)
+        months = moments.astype("datetime64[M]") + 1
+        opens, closes = moments, moments + step if step is not None else months.astype("datetime64[us]")
+    return _utc(opens), _utc(closes)
+
+
+def _sessions(market: Exchange, moments: Times, instrument: Instrument, timeframe: Timeframe) -> tuple[Times, Times]:
+    opens, closes = market.bars(moments.min() - 35 * _DAY, moments.max() + 35 * _DAY, timeframe)
+    days, firsts = moments.astype("datetime64[D]"), opens.astype("datetime64[D]")
+    if timeframe == "1d":
+        rows = np.clip(np.searchsorted(firsts, days), 0, firsts.size - 1)
+        strange = firsts[rows] != days
+        if strange.any():
+            row = int(strange.argmax())
+            raise DataInvalid(
+                f"{int(strange.sum())} of {days.size} dates are no session of {market.name}, the first is {days[row]} "
+                f"(data row {row + 1}).",
+                f"{instrument} trades by the calendar of {market.name}; the market was closed on that day.",
+                "Leave these rows out, or name the market it is listed on, such as 4063.XTKS.",
+            )
+        return opens[rows], closes[rows]
+    # A week or a month may be dated by any of its days: by its first calendar day or its first session.
+    key = _period(firsts, timeframe)
+    rows = np.clip(np.searchsorted(key, _period(days, timeframe)), 0, key.size - 1)
+    return opens[rows], closes[rows]
+
+
+def _period(days: Times, timeframe: Timeframe) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    if timeframe == "1mo":
+        return days.astype("datetime64[M]").astype(np.int64)
+    return (days.astype(np.int64) + 3) // 7
+
+
+def _inside_sessions(market: Exchange, moments: Times, timeframe: Timeframe) -> tuple[Times, Times]:
+    step = step_of(timeframe)
+    session_opens, session_closes = market.bars(moments.min() - 8 * _DAY, moments.max() + 8 * _DAY, "1d")
+    session = np.clip(np.searchsorted(session_opens, moments, side="right") - 1, 0, session_opens.size - 1)
+    ends = moments + step
+    bell = session_closes[session]
+    ends = np.where((moments < bell) & (ends > bell), bell, ends)
+    ordered = np.unique(moments)
+    following = np.searchsorted(ordered, moments, side="right")
+    has_next = following < ordered.size
+    upcoming = ordered[np.minimum(following, ordered.size - 1)]
+    return moments, np.where(has_next & (upcoming < ends), upcoming, ends)
+
+
+def _utc(moments: Times) -> pl.Series:
+    return pl.Series(moments.astype("datetime64[us]")).dt.replace_time_zone("UTC").cast(TIME)

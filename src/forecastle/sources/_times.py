@@ -1,0 +1,183 @@
+"""Times as files write them: text with or without a zone, dates, or numbers in seconds to nanoseconds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import polars as pl
+
+from forecastle.errors import DataInvalid, RequestInvalid
+from forecastle.nouns import Instrument
+from forecastle.sessions import Timeframe, is_intraday
+
+UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 0}
+"""Microseconds in one; nanoseconds are divided."""
+_ZONED = re.compile(r"(Z|UTC|GMT|[+-]\d{2}:?\d{2})$", re.IGNORECASE)
+_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+_MIDNIGHT = re.compile(r"^\d{4}-\d{2}-\d{2}[T ]00:00(:00(\.0+)?)?$")
+
+
+@dataclass(frozen=True)
+class TimeReading:
+    """How the times were understood. ``unit`` is s, ms, us or ns for numbers; ``text``, ``date`` or ``datetime`` else."""
+
+    unit: str
+    zone: str
+
+
+def read_times(
+    raw: pl.Series, instrument: Instrument, timeframe: Timeframe, zone: str | None, form: str | None
+) -> tuple[pl.Series, TimeReading]:
+    """Return the times as UTC microseconds, and how they were read.
+
+    For a bar of a day or more on an exchange only the written date counts, at midnight UTC. Raises ``DataInvalid`` for
+    unreadable, ambiguous or impossible times.
+    """
+    if isinstance(raw.dtype, pl.Datetime):
+        times, reading = _datetimes(raw, zone)
+    elif raw.dtype == pl.Date:
+        times, reading = raw.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), TimeReading("date", "as dated")
+    else:
+        text = raw.cast(pl.String).str.strip_chars()
+        numbers = text.cast(pl.Float64, strict=False)
+        if form is None and numbers.null_count() == 0:
+            times, reading = _numbers(numbers, raw if raw.dtype.is_integer() else text.cast(pl.Int64, strict=False))
+        else:
+            times, reading = _texts(text, instrument, timeframe, zone, form)
+    if reading.unit == "date" and is_intraday(timeframe):
+        raise DataInvalid(
+            f"The times are dates, such as {raw[0]}.", f"Bars of {timeframe} need a time of day.",
+            "Name the column that has it with --columns, or import as --timeframe 1d.",
+        )  # fmt: skip
+    _within_life(times, instrument)
+    return times, reading
+
+
+def _numbers(numbers: pl.Series, whole: pl.Series) -> tuple[pl.Series, TimeReading]:
+    """Tell the unit by size: for any moment from 1973 to 2286 the four units do not overlap."""
+    low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
+    for unit, (floor, ceiling) in {"s": (1e8, 1e10), "ms": (1e11, 1e13), "us": (1e14, 1e16), "ns": (1e17, 1e19)}.items():
+        if floor <= low and high < ceiling:
+            values = whole if whole.null_count() == 0 else numbers.round().cast(pl.Int64)
+            micro = values.cast(pl.Int64) * UNITS[unit] if UNITS[unit] else values.cast(pl.Int64) // 1000
+            return micro.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), TimeReading(unit, "UTC")
+    raise DataInvalid(
+        f"The times run from {low:.0f} to {high:.0f}.",
+        "That is no time in seconds, milliseconds, microseconds or nanoseconds since 1970, or the unit changes inside.",
+        "Name the right column with --columns, or split the file where the unit changes.",
+    )
+
+
+def _texts(
+    text: pl.Series, instrument: Instrument, timeframe: Timeframe, zone: str | None, form: str | None
+) -> tuple[pl.Series, TimeReading]:
+    first = next((t for t in text if t), "")
+    if form is not None:
+        return _formatted(text, timeframe, zone, form)
+    if _DATE.match(first) or (not is_intraday(timeframe) and _MIDNIGHT.match(first)):
+        return _parse(text.str.slice(0, 10), "%Y-%m-%d", text), TimeReading("date", "as dated")
+    if not re.match(r"^\d{4}-\d{2}-\d{2}[T ]", first):
+        raise DataInvalid(
+            f"The time '{first}' is not written year-month-day.",
+            "Day and month could be taken for each other.",
+            "Say how it is written, for example --time-format '%m/%d/%Y' or '%d.%m.%Y %H:%M'.",
+        )
+    if not is_intraday(timeframe) and not instrument.always_open:
+        return _parse(text.str.slice(0, 10), "%Y-%m-%d", text), TimeReading("date", "session date as written")
+    if _ZONED.search(first):
+        return _zoned(text), TimeReading("text", "written in each time")
+    return _local(_parse(_plain(text), None, text, aware=False), zone, first), TimeReading("text", zone or "")
+
+
+def _plain(text: pl.Series) -> pl.Series:
+    return text.str.replace("T", " ", literal=True)
+
+
+def _zoned(text: pl.Series) -> pl.Series:
+    # A suffix like "UTC" becomes an offset, so that one parser reads all; mixed offsets are fine, each is its own truth.
+    offset = text.str.replace(r"(?i)\s*(Z|UTC|GMT)$", "+00:00").str.replace(r"([+-]\d{2})(\d{2})$", "$1:$2")
+    return _parse(_plain(offset), "zoned", text)
+
+
+def _formatted(text: pl.Series, timeframe: Timeframe, zone: str | None, form: str) -> tuple[pl.Series, TimeReading]:
+    if "%z" in form or "%H" not in form:
+        unit = "text" if "%z" in form else "date"
+        return _parse(text, form, text), TimeReading(unit, "written in each time" if unit == "text" else "as dated")
+    return _local(_parse(text, form, text, aware=False), zone, str(text[0])), TimeReading("text", zone or "")
+
+
+def _parse(text: pl.Series, form: str | None, original: pl.Series, *, aware: bool = True) -> pl.Series:
+    frame = pl.DataFrame({"t": text})
+    if form == "zoned":
+        forms = ("%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%:z", "%Y-%m-%d %H:%M%:z")
+        kinds = [pl.col("t").str.to_datetime(f, strict=False, time_unit="us", time_zone="UTC") for f in forms]
+    elif form is None:
+        forms = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
+        kinds = [pl.col("t").str.to_datetime(f, strict=False, time_unit="us") for f in forms]
+    elif "%z" in form:
+        kinds = [pl.col("t").str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC")]
+    elif "%H" in form:
+        kinds = [pl.col("t").str.to_datetime(form, strict=False, time_unit="us")]
+    else:
+        kinds = [pl.col("t").str.to_date(form, strict=False).cast(pl.Datetime("us"))]
+    times = frame.select(pl.coalesce(kinds))["t"]
+    _all_read(times, original)
+    return times.dt.replace_time_zone("UTC") if aware and times.dtype == pl.Datetime("us") else times
+
+
+def _all_read(times: pl.Series, original: pl.Series) -> None:
+    unread = times.is_null()
+    if unread.any():
+        row = int(unread.arg_max() or 0)
+        raise DataInvalid(
+            f"'{original[row] or ''}' (data row {row + 1}) is no time like the others.",
+            f"{int(unread.sum())} of {len(times)} times cannot be read as '{original[0]}' can.",
+            "Mend these rows, or say how times are written with --time-format.",
+        )
+
+
+def _datetimes(raw: pl.Series, zone: str | None) -> tuple[pl.Series, TimeReading]:
+    written = raw.dtype.time_zone  # type: ignore[attr-defined]
+    times = raw.cast(pl.Datetime("us", written))
+    if raw.null_count():
+        _all_read(times, raw.cast(pl.String))
+    if written:
+        return times.dt.convert_time_zone("UTC"), TimeReading("datetime", str(written))
+    if bool((times.dt.time() == pl.time(0, 0, eager=True)[0]).all()):
+        return times.dt.replace_time_zone("UTC"), TimeReading("date", "as dated")
+    return _local(times, zone, str(raw[0])), TimeReading("datetime", zone or "")
+
+
+def _local(times: pl.Series, zone: str | None, example: str) -> pl.Series:
+    if zone is None:
+        raise DataInvalid(
+            f"The time '{example}' has no time zone.",
+            "An hour too early looks into the future, an hour too late forgets; Forecastle does not guess.",
+            "Say which it is: --timezone UTC, or --timezone America/New_York.",
+        )
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise RequestInvalid(f"'{zone}' is no time zone.", "Names are those of the IANA list.", "Try UTC.") from error
+    try:
+        return times.dt.replace_time_zone(zone, ambiguous="raise", non_existent="raise").dt.convert_time_zone("UTC")
+    except pl.exceptions.ComputeError as error:
+        raise DataInvalid(
+            f"Some times do not exist, or exist twice, in {zone}.", str(error).splitlines()[0],
+            "The clock change makes them unclear: export the file with UTC times.",
+        ) from error  # fmt: skip
+
+
+def _within_life(times: pl.Series, instrument: Instrument) -> None:
+    """Refuse impossible dates. The upper end is the caller's: it knows what time it is."""
+    first_year = 2009 if instrument.always_open else 1885
+    early = times.dt.year() < first_year
+    if early.any():
+        row = int(early.arg_max() or 0)
+        raise DataInvalid(
+            f"Data row {row + 1} is dated {times[row]:%Y-%m-%d}.",
+            f"{instrument} cannot have traded before {first_year}: the unit or the column of the time is wrong.",
+            "Name the right column with --columns.",
+        )

@@ -1,0 +1,31 @@
+"""The one thing that is passed around: the lake, the clock and the settings, opened together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from forecastle.clock import Clock, SystemClock
+from forecastle.lake import Lake
+from forecastle.settings import Origin, Settings, load_settings
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A home folder with everything in it."""
+
+    settings: Settings
+    origins: tuple[Origin, ...]
+    clock: Clock
+
+    @classmethod
+    def open(cls, home: Path | None = None, clock: Clock | None = None) -> Workspace:
+        """Open the home the settings name. Nothing is created before something is written."""
+        settings, origins = load_settings(home)
+        return cls(settings, tuple(origins), clock or SystemClock())
+
+    @cached_property
+    def lake(self) -> Lake:
+        """Return the lake of this home."""
+        return Lake(self.settings.raw, self.clock)
