@@ -1,8 +1,8 @@
 """Forecastle: candles in, a believable volatility forecast out.
 
 >>> import forecastle as fc
->>> candles = fc.load("SPX.INDEX")                      # doctest: +SKIP
->>> fc.GarchModel(dist="t").fit(candles).forecast(1)    # doctest: +SKIP
+>>> candles = fc.load("SPX.INDEX")  # doctest: +SKIP
+>>> fc.GarchModel(dist="t").fit(candles).forecast(1)  # doctest: +SKIP
 
 Every name loads on use, so that importing the package costs next to nothing.
 """

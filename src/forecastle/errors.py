@@ -40,13 +40,7 @@ class ForecastleError(Exception):
 
     def document(self) -> dict[str, str | int]:
         """Return the error as plain data, for ``--json`` and problem documents."""
-        return {
-            "code": self.code,
-            "what": self.what,
-            "why": self.why,
-            "hint": self.hint,
-            "exit_code": self.exit_code,
-        }
+        return {"code": self.code, "what": self.what, "why": self.why, "hint": self.hint, "exit_code": self.exit_code}
 
 
 class RequestInvalid(ForecastleError):
@@ -67,11 +61,7 @@ class NameUnknown(RequestInvalid):
         names = sorted(known)
         near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         guess = f"Did you mean '{near[0]}'?" if near else f"Choose one of: {', '.join(names)}."
-        super().__init__(
-            f"There is no {noun} named '{name}'.",
-            f"Known here: {', '.join(names)}.",
-            hint or guess,
-        )
+        super().__init__(f"There is no {noun} named '{name}'.", f"Known here: {', '.join(names)}.", hint or guess)
 
 
 class ConfigurationError(ForecastleError):

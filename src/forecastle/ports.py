@@ -30,7 +30,10 @@ def silent(done: int, total: int, what: str) -> None:
 class Source(Protocol):
     """Outside data: gives closed candles of an instrument."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return the name every row carries as its source."""
+        ...
 
     def fetch(
         self, instrument: Instrument, timeframe: Timeframe, start: datetime | None, end: datetime | None

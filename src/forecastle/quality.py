@@ -43,9 +43,7 @@ def inspect_candles(candles: Candles) -> QualityReport:
     )
 
 
-def report_of_rows(
-    instrument: Instrument, timeframe: Timeframe, source: str, frame: pl.DataFrame
-) -> QualityReport:
+def report_of_rows(instrument: Instrument, timeframe: Timeframe, source: str, frame: pl.DataFrame) -> QualityReport:
     """Return the findings about rows that are not candles yet."""
     times = frame["open_time"].drop_nulls()
     start, end = (times.min(), times.max()) if len(times) else (None, None)
@@ -64,7 +62,9 @@ def _repeats(frame: pl.DataFrame) -> list[Finding]:
     found = []
     if exact:
         repeated = frame.with_row_index("row").filter(frame.select(values).is_duplicated())
-        found.append(Finding("duplicate", "note", exact, _where(repeated), "the same row stands there again; kept once"))
+        found.append(
+            Finding("duplicate", "note", exact, _where(repeated), "the same row stands there again; kept once")
+        )
     if distinct.height:
         first = str(distinct["open_time"][0])
         found.append(Finding("conflicting_duplicate", "invalid", distinct.height, first, "one time, different values"))
@@ -95,7 +95,9 @@ def _flat(candles: Candles) -> Finding | None:
     flat = candles.frame.filter((pl.col("high") == pl.col("low")) & (pl.col("volume") == 0))
     if not flat.height:
         return None
-    return Finding("stale", "suspicious", flat.height, str(flat["open_time"][0]), "no trade and no move in the whole bar")
+    return Finding(
+        "stale", "suspicious", flat.height, str(flat["open_time"][0]), "no trade and no move in the whole bar"
+    )
 
 
 def _off_calendar(candles: Candles) -> Finding | None:

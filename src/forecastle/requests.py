@@ -151,4 +151,6 @@ def build(kind: type[R], **fields: Any) -> R:
         name = ".".join(str(part) for part in first["loc"] if part != "function-plain") or "request"
         rule = first["msg"].removeprefix("Value error, ")
         given = "" if name == "request" else f" is {first['input']!r}"
-        raise RequestInvalid(f"{name}{given}.", f"{rule[:1].upper()}{rule[1:]}.", "Ask again with a value inside.") from error
+        raise RequestInvalid(
+            f"{name}{given}.", f"{rule[:1].upper()}{rule[1:]}.", "Ask again with a value inside."
+        ) from error

@@ -76,7 +76,7 @@ class AlwaysOpen:
         origin = _MONDAY if timeframe == "1w" else np.datetime64(0, "us")
         first = origin + -((origin - start) // step) * step  # ceiling: the first open not before start
         opens = np.arange(first, end, step, dtype="datetime64[us]")
-        return opens, opens + step
+        return opens, np.asarray(opens + step, dtype="datetime64[us]")
 
     @staticmethod
     def _months(start: np.datetime64, end: np.datetime64) -> tuple[Times, Times]:
@@ -146,7 +146,9 @@ class Exchange:
 def _fixed(timeframe: Timeframe) -> np.timedelta64:
     step = step_of(timeframe)
     if step is None:
-        raise RequestInvalid(f"A bar of {timeframe} has no fixed length.", "Months differ.", "Use a timeframe up to 1w.")
+        raise RequestInvalid(
+            f"A bar of {timeframe} has no fixed length.", "Months differ.", "Use a timeframe up to 1w."
+        )
     return step
 
 

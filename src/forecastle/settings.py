@@ -1,8 +1,8 @@
 """Where things are: the home folder and the addresses of servers. The only module that names a host, port or path.
 
-Order: command line, environment (``FORECASTLE_HOME``, ``FORECASTLE__SECTION__KEY``; with the suffix ``_FILE`` the value is
-read from that file), ``forecastle.toml`` in the current folder, default. Unknown keys are refused. Servers are off until
-named.
+Order: command line, environment (``FORECASTLE_HOME``, ``FORECASTLE__SECTION__KEY``; with the suffix ``_FILE`` the value
+is read from that file), ``forecastle.toml`` in the current folder, default. Unknown keys are refused. Servers are off
+until named.
 """
 
 from __future__ import annotations
@@ -104,9 +104,8 @@ def load_settings(
 ) -> tuple[Settings, list[Origin]]:
     """Return the settings and the origin of each value.
 
-    ``home`` is what the command line said; ``environment`` and ``folder`` (the current folder) default to the real ones.
-    Raises ``ConfigurationError`` for a file that cannot be read or a value that is not allowed, ``NameUnknown`` as
-    ``ConfigurationError`` for an unknown key.
+    ``home`` is what the command line said; ``environment`` and ``folder`` default to the real ones. Raises
+    ``ConfigurationError`` for a file that cannot be read, a value that is not allowed or an unknown key.
     """
     env = os.environ if environment is None else environment
     here = Path.cwd() if folder is None else folder

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from forecastle.app.fetch import fetch
-from forecastle.app.report import Written, report_of, write
 from forecastle.app.look import load
+from forecastle.app.report import Written, report_of, write
+from forecastle.nouns import Instrument
 from forecastle.ports import Progress, silent
 from forecastle.requests import CompareRequest, FetchRequest, SeriesRequest
 from forecastle.sources.bundled import FILES
@@ -19,14 +20,15 @@ START = datetime(2010, 12, 1, tzinfo=UTC)
 
 def demo(workspace: Workspace, out: Path, progress: Progress = silent) -> Written:
     """Run the main job on the bundled S&P 500 and NASDAQ; writes ``out``."""
-    fetch(workspace, FetchRequest(instruments=tuple(FILES), source="bundled"))
+    instruments = [Instrument.parse(name) for name in FILES]
+    fetch(workspace, FetchRequest(instruments=tuple(instruments), source="bundled"))
     reports = []
-    for number, name in enumerate(FILES):
+    for number, instrument in enumerate(instruments):
 
         def step(done: int, total: int, what: str, number: int = number) -> None:
             progress(number * total + done, len(FILES) * total, what)
 
-        candles = load(workspace, SeriesRequest(instrument=name, source="bundled"))
-        request = CompareRequest(instrument=name, source="bundled", start=START)
+        candles = load(workspace, SeriesRequest(instrument=instrument, source="bundled"))
+        request = CompareRequest(instrument=instrument, source="bundled", start=START)
         reports.append(report_of(candles, request, step))
     return write(workspace, reports, "S&P 500 and NASDAQ volatility", out)

@@ -52,7 +52,9 @@ def _packages(workspace: Workspace) -> Check:
             absent.append(name)
     if absent:
         return Check("packages", "wrong", f"missing: {', '.join(absent)}", "Install again: pip install forecastle.")
-    return Check("packages", "ok", f"{len(PACKAGES)} of the core are installed, forecastle {metadata.version('forecastle')}")
+    return Check(
+        "packages", "ok", f"{len(PACKAGES)} of the core are installed, forecastle {metadata.version('forecastle')}"
+    )
 
 
 def _home(workspace: Workspace) -> Check:
@@ -77,9 +79,13 @@ def _lake(workspace: Workspace) -> Check:
     except ForecastleError as error:
         return Check("lake", "wrong", error.what, error.hint)
     if problems:
-        return Check("lake", "wrong", f"{len(problems)} files differ from the manifest", "forecastle lake verify lists them.")
+        return Check(
+            "lake", "wrong", f"{len(problems)} files differ from the manifest", "forecastle lake verify lists them."
+        )
     rows = sum(s.rows for s in sets)
-    return Check("lake", "ok", f"{len(sets)} series, {rows} candles, every file as committed" if sets else "empty so far")
+    return Check(
+        "lake", "ok", f"{len(sets)} series, {rows} candles, every file as committed" if sets else "empty so far"
+    )
 
 
 def _bundled(workspace: Workspace) -> Check:

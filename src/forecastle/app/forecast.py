@@ -19,9 +19,7 @@ def forecast(workspace: Workspace, request: ForecastRequest) -> tuple[Forecast, 
     return forecasts_of(candles, request.models, request.horizon, request.window)
 
 
-def forecasts_of(
-    candles: Candles, specs: tuple[ModelSpec, ...], horizon: int, window: int
-) -> tuple[Forecast, ...]:
+def forecasts_of(candles: Candles, specs: tuple[ModelSpec, ...], horizon: int, window: int) -> tuple[Forecast, ...]:
     """Return the forecasts from the end of ``candles``."""
     recent = candles.last(window + 1)
     forecasts, refused = [], []

@@ -28,8 +28,8 @@ class Imported:
 def import_file(workspace: Workspace, request: ImportRequest) -> Imported:
     """Read, map, check and store a file.
 
-    A file with rows that break a rule of candles is refused as a whole with ``DataInvalid``: nothing is half written. With
-    ``dry_run`` nothing is written and the findings are returned, invalid ones too.
+    A file with rows that break a rule of candles is refused as a whole with ``DataInvalid``: nothing is half
+    written. With ``dry_run`` nothing is written and the findings are returned, invalid ones too.
     """
     table = read_table(request.path)
     columns = guess_mapping(table, request.instrument, request.columns)

@@ -110,7 +110,7 @@ def roll(
 
 
 def _from_burn_in(returns: Returns, window: int, start: datetime | None, end: datetime | None) -> Returns:
-    """Cut the returns so that the first one forecast is the first at or after ``start`` with a whole window before it."""
+    """Cut the returns: the first one forecast is the first at or after ``start`` with a whole window before it."""
     first = 0 if start is None else max(int(np.searchsorted(returns.target_time, _naive(start))) - window, 0)
     stop = len(returns) if end is None else int(np.searchsorted(returns.target_time, _naive(end), side="right"))
     if stop - first <= window:

@@ -6,8 +6,8 @@ import platform
 from importlib import metadata
 
 from forecastle.models.garch import PATHS, SEED
-from forecastle.sources.bundled import FILES, Bundled
 from forecastle.nouns import Instrument
+from forecastle.sources.bundled import FILES, Bundled
 
 PACKAGES = (
     "forecastle", "arch", "duckdb", "exchange_calendars", "numba", "numpy", "pandas", "plotly", "polars", "pyarrow",

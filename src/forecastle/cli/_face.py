@@ -71,7 +71,12 @@ class Face:
         if not console.is_terminal:
             yield lambda done, total, what: None
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("")
             yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
@@ -132,7 +137,9 @@ def complain(error: Exception, *, as_json: bool, trace: bool = False) -> int:
 
 def interrupted(*, as_json: bool) -> int:
     """Say that the user stopped the work."""
-    error = ForecastleError("Interrupted.", "What was committed stays; nothing is half written.", "Run it again to go on.")
+    error = ForecastleError(
+        "Interrupted.", "What was committed stays; nothing is half written.", "Run it again to go on."
+    )
     _say(error, as_json=as_json, code=INTERRUPTED)
     return INTERRUPTED
 

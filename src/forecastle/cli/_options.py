@@ -22,13 +22,25 @@ def _instruments(incomplete: str) -> list[str]:
     return sorted(n for n in names if n.startswith(incomplete.upper()))
 
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="Instrument, such as BTC-USDT, AAPL, SPX.INDEX.", autocompletion=_instruments)]
-Timeframe = Annotated[str, typer.Option("--timeframe", help="Length of a bar, from 1m to 1mo.", autocompletion=lambda: list(sessions.TIMEFRAMES))]
+Id = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="Instrument, such as BTC-USDT, AAPL, SPX.INDEX.", autocompletion=_instruments),
+]
+Timeframe = Annotated[
+    str,
+    typer.Option(
+        "--timeframe", help="Length of a bar, from 1m to 1mo.", autocompletion=lambda: list(sessions.TIMEFRAMES)
+    ),
+]
 SourceOf = Annotated[str | None, typer.Option("--source", help="Needed only where the lake holds several.")]
-SourceTo = Annotated[str, typer.Option("--source", help=f"One of: {', '.join(SOURCES)}.", autocompletion=lambda: list(SOURCES))]
+SourceTo = Annotated[
+    str, typer.Option("--source", help=f"One of: {', '.join(SOURCES)}.", autocompletion=lambda: list(SOURCES))
+]
 Start = Annotated[str | None, typer.Option("--start", metavar="D", help="First day, UTC, such as 2020-01-31.")]
 End = Annotated[str | None, typer.Option("--end", metavar="D", help="Last moment (bars closing until then), UTC.")]
-ModelName = Annotated[str, typer.Option("--model", help=f"One of: {', '.join(MODELS)}.", autocompletion=lambda: list(MODELS))]
+ModelName = Annotated[
+    str, typer.Option("--model", help=f"One of: {', '.join(MODELS)}.", autocompletion=lambda: list(MODELS))
+]
 Dist = Annotated[str, typer.Option("--dist", help="Innovations of garch: normal or t.")]
 Mean = Annotated[str, typer.Option("--mean", help="Mean of garch: constant or zero.")]
 P = Annotated[int, typer.Option("--p", help="Lags of squared residuals, 1 to 3.")]

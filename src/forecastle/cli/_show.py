@@ -20,7 +20,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """Return a table; columns whose name starts with ``>`` are aligned right."""
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, title_style="bold")
     for column in columns:
-        made.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=column.startswith(">"))
+        made.add_column(
+            column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=column.startswith(">")
+        )
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     return made
@@ -78,10 +80,14 @@ def risk(item: RiskBacktest) -> list[RenderableType]:
     light = item.traffic_light
     rows.append((
         "Basel traffic light", str(light.breaches), "-", "-",
-        f"{light.zone}: {light.breaches} breaches in {light.observations}, cumulative {100 * light.cumulative_probability:.2f} %",
+        f"{light.zone}: {light.breaches} breaches in {light.observations}, "
+        f"cumulative {100 * light.cumulative_probability:.2f} %",
     ))  # fmt: skip
     first, last = path.frame["target_time"][0], path.frame["target_time"][-1]
-    title = f"{path.instrument}: VaR and ES at {100 * path.level:g} % of {path.model}, {len(path)} bars, {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    title = (
+        f"{path.instrument}: VaR and ES at {100 * path.level:g} % of {path.model}, {len(path)} bars, "
+        f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    )
     shown: list[RenderableType] = [
         table(title, ("test", ">statistic", ">df", ">p", "says"), rows),
         f"Breaches: {item.breaches}, expected {item.expected:.1f}. Refits: {path.refits}, failed {path.failed_refits}.",

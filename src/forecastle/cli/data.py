@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,12 @@ from forecastle.cli import _options as option
 from forecastle.cli._face import Answer, Face, command
 from forecastle.cli._late import requests, show
 from forecastle.errors import RequestInvalid
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from forecastle.app.import_file import Imported
+    from forecastle.nouns import Candles
 
 
 def add_to(root: typer.Typer) -> None:
@@ -40,7 +46,8 @@ def fetch(
 ) -> Answer:
     """Bring candles of a source into the lake; a second run adds nothing."""
     request = requests.build(
-        requests.FetchRequest, instruments=tuple(ids), source=source, timeframe=timeframe, start=start, end=end, seed=seed
+        requests.FetchRequest, instruments=tuple(ids), source=source, timeframe=timeframe, start=start, end=end,
+        seed=seed,
     )  # fmt: skip
     with face.progress() as progress:
         fetched = app.fetch(face.workspace, request, progress)
@@ -65,11 +72,21 @@ def import_(
     instrument: Annotated[str, typer.Option("--instrument", help="Whose candles they are, such as BTC-USDT.")],
     timeframe: option.Timeframe = "1d",
     source: Annotated[str, typer.Option("--source", help="The name to keep them under.")] = "file",
-    columns: Annotated[str | None, typer.Option("--columns", help="close=Last,... or, by position, open_time,open,...")] = None,
-    timezone: Annotated[str | None, typer.Option("--timezone", help="Of times written without one, such as UTC.")] = None,
-    time_format: Annotated[str | None, typer.Option("--time-format", help="Such as '%m/%d/%Y', where it is not ISO.")] = None,
-    adjusted: Annotated[str | None, typer.Option("--adjusted", help="none, splits, splits_dividends or unknown.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is understood and found; store nothing.")] = False,  # noqa: FBT002
+    columns: Annotated[
+        str | None, typer.Option("--columns", help="close=Last,... or, by position, open_time,open,...")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option("--timezone", help="Of times written without one, such as UTC.")
+    ] = None,
+    time_format: Annotated[
+        str | None, typer.Option("--time-format", help="Such as '%m/%d/%Y', where it is not ISO.")
+    ] = None,
+    adjusted: Annotated[
+        str | None, typer.Option("--adjusted", help="none, splits, splits_dividends or unknown.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what is understood and found; store nothing.")
+    ] = False,
 ) -> Answer:
     """Bring a file of anyone's into the lake, wholly or not at all."""
     request = requests.build(
@@ -80,7 +97,7 @@ def import_(
     return _import_answer(done, dry_run=dry_run)
 
 
-def _import_answer(done: app.Imported, *, dry_run: bool) -> Answer:
+def _import_answer(done: Imported, *, dry_run: bool) -> Answer:
     mapping = done.mapping
     pairs = ", ".join(f"{ours} = {theirs}" for ours, theirs in mapping.columns.items())
     lines = [f"columns: {pairs}", f"times: {mapping.time.unit}, zone: {mapping.time.zone}", *show.quality(done.quality)]
@@ -91,8 +108,8 @@ def _import_answer(done: app.Imported, *, dry_run: bool) -> Answer:
         verdict = "these rows would be refused" if done.quality.invalid else "these rows would be stored"
         lines.append(f"Dry run: nothing was stored; {verdict}.")
     document = {
-        "columns": mapping.columns, "time_unit": mapping.time.unit, "time_zone": mapping.time.zone, "rows": mapping.rows,
-        "quality": done.quality, "written": done.written, "dry_run": dry_run,
+        "columns": mapping.columns, "time_unit": mapping.time.unit, "time_zone": mapping.time.zone,
+        "rows": mapping.rows, "quality": done.quality, "written": done.written, "dry_run": dry_run,
     }  # fmt: skip
     return Answer("import", document, lines, 4 if dry_run and done.quality.invalid else 0)
 
@@ -109,7 +126,9 @@ def candles(
     """Read candles: a table, CSV, or Parquet for a pipe."""
     if format_ not in ("table", "csv", "parquet"):
         raise RequestInvalid(f"--format is '{format_}'.", "Known: table, csv, parquet.", "Choose one of them.")
-    request = requests.build(requests.SeriesRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end)
+    request = requests.build(
+        requests.SeriesRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end
+    )
     found = app.load(face.workspace, request)
     if format_ == "parquet" and not face.json:
         buffer = io.BytesIO()
@@ -122,7 +141,7 @@ def candles(
     return Answer("candles", {"candles": found}, _candle_table(found))
 
 
-def _candle_table(found: app.Candles) -> list[object]:
+def _candle_table(found: Candles) -> list[RenderableType]:
     shown = found.frame if len(found) <= 20 else found.frame.head(10).vstack(found.frame.tail(10))
     rows = [
         (f"{r[0]:%Y-%m-%d %H:%M}", f"{r[1]:%Y-%m-%d %H:%M}", *(f"{v:.10g}" for v in r[2:])) for r in shown.iter_rows()
@@ -134,21 +153,23 @@ def _candle_table(found: app.Candles) -> list[object]:
     return [*head, show.table(f"{found!r}", columns, rows)]
 
 
-def sql(face: Face, query: Annotated[str, typer.Argument(metavar="SELECT", help="One SELECT over candles, btc_prices.")]) -> Answer:
+def sql(
+    face: Face, query: Annotated[str, typer.Argument(metavar="SELECT", help="One SELECT over candles, btc_prices.")]
+) -> Answer:
     """Ask the lake with SQL: views candles and btc_prices."""
     found = app.sql(face.workspace, query)
     rows = [["" if v is None else v for v in row] for row in found.head(1000).iter_rows()]
-    shown = [show.table("", found.columns, rows)]
+    shown: list[RenderableType] = [show.table("", found.columns, rows)]
     if found.height > 1000:
         shown.append(f"... {found.height - 1000} more rows; --json gives all.")
     return Answer("sql", {"rows": found.height, "columns": found}, shown)
 
 
-def quality(
-    face: Face, id_: option.Id, timeframe: option.Timeframe = "1d", source: option.SourceOf = None
-) -> Answer:
+def quality(face: Face, id_: option.Id, timeframe: option.Timeframe = "1d", source: option.SourceOf = None) -> Answer:
     """Say what is wrong, or odd, about a series of the lake."""
-    report = app.quality(face.workspace, requests.build(requests.SeriesRequest, instrument=id_, timeframe=timeframe, source=source))
+    report = app.quality(
+        face.workspace, requests.build(requests.SeriesRequest, instrument=id_, timeframe=timeframe, source=source)
+    )
     return Answer("quality", {"report": report}, show.quality(report))
 
 
@@ -161,7 +182,11 @@ def lake_list(face: Face) -> Answer:
         for s, gaps in found
     ]  # fmt: skip
     columns = ("instrument", "timeframe", "source", "adjusted", ">rows", "from", "to", ">gaps", ">files", ">commits")
-    shown = [show.table("", columns, rows)] if rows else ["The lake is empty. Try: forecastle fetch SPX.INDEX --source bundled"]
+    shown = (
+        [show.table("", columns, rows)]
+        if rows
+        else ["The lake is empty. Try: forecastle fetch SPX.INDEX --source bundled"]
+    )
     return Answer("lake-list", {"series": [{**vars(s), "gaps": gaps} for s, gaps in found]}, shown)
 
 

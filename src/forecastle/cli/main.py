@@ -20,14 +20,16 @@ root = typer.Typer(
 )
 
 
-def _version(value: bool) -> None:  # noqa: FBT001
+def _version(value: bool) -> None:
     if value:
         typer.echo(f"forecastle {__version__}")
         raise typer.Exit
 
 
 @root.callback()
-def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version.")) -> None:  # noqa: FBT001, FBT003
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
     """Hold the options before the command."""
 
 
@@ -42,7 +44,9 @@ def run() -> None:
     try:
         code = root(standalone_mode=False)
     except typer.TyperException as error:
-        usage = RequestInvalid(error.format_message(), "The words of the command are off.", "Add --help to see them all.")
+        usage = RequestInvalid(
+            error.format_message(), "The words of the command are off.", "Add --help to see them all."
+        )
         code = complain(usage, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         code = interrupted(as_json=as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from forecastle import app
 from forecastle.cli import _options as option
 from forecastle.cli._face import Answer, Face, command
 from forecastle.cli._late import requests, show
+
+if TYPE_CHECKING:
+    from forecastle.app.report import Written
 
 Out = Annotated[Path | None, typer.Option("--out", help="Where to write the HTML file.")]
 
@@ -50,8 +53,8 @@ def report(
 ) -> Answer:
     """Write the self-contained HTML report of an instrument: data, fits, forecasts, verdicts."""
     request = requests.build(
-        requests.CompareRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, window=window,
-        refit_every=refit, level=level,
+        requests.CompareRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end,
+        window=window, refit_every=refit, level=level,
     )  # fmt: skip
     with face.progress() as progress:
         done = app.report(face.workspace, request, out, progress)
@@ -59,7 +62,7 @@ def report(
     return Answer("report", _report_document(done), lines)
 
 
-def _report_document(done: app.Written) -> dict[str, object]:
+def _report_document(done: Written) -> dict[str, object]:
     return {
         "path": str(done.path.absolute()),
         "reports": [
@@ -75,13 +78,15 @@ def doctor(face: Face) -> Answer:
     checks = app.doctor(face.workspace)
     rows = [(c.state, c.name, c.seen, c.mend) for c in checks]
     wrong = any(c.state == "wrong" for c in checks)
-    shown = [show.table("", ("", "what", "seen", "to mend it"), rows), "Something has to be mended." if wrong else "All is well."]
+    shown = [
+        show.table("", ("", "what", "seen", "to mend it"), rows),
+        "Something has to be mended." if wrong else "All is well.",
+    ]
     return Answer("doctor", {"checks": checks, "ok": not wrong}, shown, 3 if wrong else 0)
 
 
 def config_show(
-    face: Face,
-    origin: Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")] = False,  # noqa: FBT002
+    face: Face, origin: Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")] = False
 ) -> Answer:
     """Show every setting; --origin says where each comes from."""
     values = face.workspace.origins

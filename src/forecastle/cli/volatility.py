@@ -60,8 +60,8 @@ def forecast(
     """Forecast sigma, VaR and ES over the next bars, by every model beside the naive ones."""
     models = (requests.build(requests.ModelSpec, name=model, dist=dist),) if model else requests.DEFAULT_MODELS
     request = requests.build(
-        requests.ForecastRequest, instrument=id_, timeframe=timeframe, source=source, end=end, horizon=horizon, window=window,
-        models=models,
+        requests.ForecastRequest, instrument=id_, timeframe=timeframe, source=source, end=end, horizon=horizon,
+        window=window, models=models,
     )  # fmt: skip
     made = app.forecast(face.workspace, request)
     return Answer("volatility-forecast", {"forecasts": made}, show.forecasts(made))
@@ -131,8 +131,8 @@ def compare(
 ) -> Answer:
     """Score every model beside the naive ones over the same bars, and say who wins."""
     request = requests.build(
-        requests.CompareRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, window=window,
-        refit_every=refit, level=level,
+        requests.CompareRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end,
+        window=window, refit_every=refit, level=level,
     )  # fmt: skip
     with face.progress() as progress:
         result = app.compare(face.workspace, request, progress)
@@ -155,6 +155,6 @@ def _rolling_request(
     window: int, refit: int, level: float,
 ) -> requests.RollingRequest:  # fmt: skip
     return requests.build(
-        requests.RollingRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, window=window,
-        refit_every=refit, level=level, model=requests.build(requests.ModelSpec, name=model, dist=dist),
+        requests.RollingRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end,
+        window=window, refit_every=refit, level=level, model=requests.build(requests.ModelSpec, name=model, dist=dist),
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """The manifest: which files are current, and which were.
 
-``manifest.jsonl`` has one line a commit. Each line carries the hash of the line before, so that a lost or changed line is
-found; the file is replaced as a whole, so that a reader sees one commit or the next. The past stays: reading the first k
-lines gives the lake as it was after commit k.
+``manifest.jsonl`` has one line a commit. Each line carries the hash of the line before, so that a lost or changed line
+is found; the file is replaced as a whole, so that a reader sees one commit or the next. The past stays: reading the
+first k lines gives the lake as it was after commit k.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Lake:
         """Merge ``candles`` into their series: new rows are added, differing rows become a new version.
 
         Data files are never changed: a period with news gets a new file, and the manifest points to it. A second write
-        of the same rows does nothing. Raises ``StorageUnwritable``, ``LakeLocked``, ``DataCorrupt``, and ``DataInvalid``
+        of the same rows does nothing. Raises ``StorageUnwritable``, ``LakeLocked``, ``DataCorrupt``; ``DataInvalid``
         where the new rows are adjusted otherwise than the old.
         """
         if not len(candles):
@@ -101,9 +101,9 @@ class Lake:
             had = self._load(previous) if previous else part.clear()
             merged = pl.concat([had, part]).unique("open_time", keep="last", maintain_order=True).sort("open_time")
             added = merged.height - had.height
-            revised = part.join(had, on="open_time", how="semi").height - part.join(
-                had, on=list(SCHEMA), how="semi"
-            ).height
+            revised = (
+                part.join(had, on="open_time", how="semi").height - part.join(had, on=list(SCHEMA), how="semi").height
+            )
             if not (added or revised):
                 continue
             whole = Candles(candles.instrument, candles.timeframe, candles.source, merged, candles.adjusted)
@@ -157,15 +157,15 @@ class Lake:
         return DataMissing(
             f"The lake holds no {timeframe} candles of {instrument}{origin}.",
             f"It holds: {'; '.join(have[:8])}{' ...' if len(have) > 8 else ''}." if have else "It is empty so far.",
-            f"Bring them in: forecastle import FILE --instrument {instrument} --timeframe {timeframe}; for a first look: "
-            "forecastle fetch SPX.INDEX --source bundled.",
+            f"Bring them in: forecastle import FILE --instrument {instrument} --timeframe {timeframe}; "
+            "for a first look: forecastle fetch SPX.INDEX --source bundled.",
         )
 
     @staticmethod
     def nothing_between(whole: Candles, start: datetime | None, end: datetime | None) -> DataMissing:
         """Return what to tell about a range without candles."""
         return DataMissing(
-            f"There are no {whole.timeframe} candles of {whole.instrument} between {start or 'the start'} and {end or 'now'}.",
+            f"No {whole.timeframe} candles of {whole.instrument} from {start or 'the start'} to {end or 'now'}.",
             f"The lake holds them from {whole.start:%Y-%m-%d} to {whole.end:%Y-%m-%d}.",
             "Ask for a range inside.",
         )
@@ -196,7 +196,9 @@ class Lake:
                 try:
                     frame = self._load(entry)
                     if entry.path in current:
-                        Candles(Instrument.parse(entry.instrument), entry.timeframe, entry.source, frame, entry.adjusted)
+                        Candles(
+                            Instrument.parse(entry.instrument), entry.timeframe, entry.source, frame, entry.adjusted
+                        )
                 except (DataCorrupt, DataInvalid) as error:
                     problems.append(Problem(entry.path, f"{error.what} {error.why}"))
         return problems
@@ -221,7 +223,9 @@ class Lake:
         except OSError as error:
             raise DataCorrupt(f"{path} cannot be read.", f"{error.strerror}.", hint) from error
         if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise DataCorrupt(f"{path} is not the file that was committed.", "Its SHA-256 differs from the manifest's.", hint)
+            raise DataCorrupt(
+                f"{path} is not the file that was committed.", "Its SHA-256 differs from the manifest's.", hint
+            )
         return content
 
 

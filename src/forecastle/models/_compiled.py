@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile ``function`` to machine code on first call, strict floating point, kept on disk where that is possible."""
+    """Compile ``function`` to machine code on first call, strict floating point, kept on disk where possible."""
     try:
         return cast("Callable[P, R]", numba.njit(cache=True)(function))
     except RuntimeError:  # neither the package's folder nor the user's cache can be written

@@ -56,13 +56,7 @@ def garch_variance(
 
 @compiled
 def garch_rolling_variance(
-    returns: FloatArray,
-    window: int,
-    mu: float,
-    omega: float,
-    alpha: FloatArray,
-    gamma: FloatArray,
-    beta: FloatArray,
+    returns: FloatArray, window: int, mu: float, omega: float, alpha: FloatArray, gamma: FloatArray, beta: FloatArray
 ) -> FloatArray:
     """Return the forecast variance after each window: row i filters ``returns[i : i + window]`` and nothing else."""
     rows = returns.size - window + 1

@@ -14,16 +14,7 @@ import numpy.typing as npt
 from forecastle.errors import RequestInvalid
 from forecastle.models._kernels import backcast, garch_rolling_variance, garch_variance
 from forecastle.models._sample import Fitted, Sample, location_scale
-from forecastle.nouns import (
-    Candles,
-    Distribution,
-    Empirical,
-    FitStatus,
-    FitSummary,
-    Normal,
-    Parameter,
-    StudentT,
-)
+from forecastle.nouns import Candles, Distribution, Empirical, FitStatus, FitSummary, Normal, Parameter, StudentT
 from forecastle.ports import OneStep
 
 FloatArray = npt.NDArray[np.float64]
@@ -35,6 +26,7 @@ PATHS = 20_000
 SEED = 20261120
 """Of the simulated paths behind horizons above one bar; fixed, so that the same data give the same forecast."""
 _UNIT_ROOT = 0.9999
+_MEANS: dict[str, Literal["Constant", "Zero"]] = {"constant": "Constant", "zero": "Zero"}
 _STARTS = ((0.05, 0.90), (0.10, 0.80), (0.02, 0.97), (0.20, 0.60))
 """(sum of alpha, sum of beta) of the starting points tried when the first fit fails."""
 
@@ -234,9 +226,9 @@ def _maximise(model: GarchModel, scaled: FloatArray) -> tuple[Any, int]:
     from arch import arch_model  # 1.4 s: only for those who fit
 
     specification = arch_model(
-        scaled, mean=model.mean.capitalize(), vol="GARCH", p=model.p, o=model.o, q=model.q, dist=model.dist, rescale=False
+        scaled, mean=_MEANS[model.mean], vol="GARCH", p=model.p, o=model.o, q=model.q, dist=model.dist, rescale=False
     )
-    quiet = {"disp": "off", "show_warning": False}
+    quiet: dict[str, Any] = {"disp": "off", "show_warning": False}
     best = specification.fit(**quiet)
     if _sound(best):
         return best, 0

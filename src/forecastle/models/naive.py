@@ -111,6 +111,8 @@ class FittedHistorical(Fitted):
 def _positive(sigma: float) -> float:
     if not sigma > 0:
         raise ForecastRefused(
-            "The last returns never change.", "No volatility can be taken from them.", "Check whether the feed is stale."
+            "The last returns never change.",
+            "No volatility can be taken from them.",
+            "Check whether the feed is stale.",
         )
     return sigma

@@ -1,6 +1,6 @@
 """The nouns: what travels between parts, with one unit each. See docs/ARCHITECTURE.md."""
 
-from forecastle.nouns.candles import Candles, CandleRow, Returns
+from forecastle.nouns.candles import CandleRow, Candles, Returns
 from forecastle.nouns.distribution import Distribution, Empirical, Normal, StudentT
 from forecastle.nouns.findings import Finding, QualityReport
 from forecastle.nouns.fit import FitStatus, FitSummary, Parameter

@@ -57,13 +57,13 @@ class Forecast:
             raise ForecastRefused(f"The horizon is {self.horizon} bars.", "A forecast looks at least one bar ahead.")
         if any(x is None for x in market) != all(x is None for x in market):
             raise ForecastRefused("A forecast knows its market and its times wholly or not at all.")
-        if self.as_of and self.target_time and self.trained_until:
-            if not self.trained_until <= self.as_of < self.target_time:
-                raise ForecastRefused(
-                    f"trained_until {self.trained_until}, as_of {self.as_of}, target_time {self.target_time}.",
-                    "A forecast is trained on the past and made before its target: trained_until <= as_of < target_time.",
-                    "This is a leak: please report it.",
-                )
+        known = self.as_of and self.target_time and self.trained_until
+        if known and not self.trained_until <= self.as_of < self.target_time:  # type: ignore[operator]
+            raise ForecastRefused(
+                f"trained_until {self.trained_until}, as_of {self.as_of}, target_time {self.target_time}.",
+                "A forecast is trained on the past and made before its target.",
+                "This is a leak: please report it.",
+            )
 
     @property
     def mean(self) -> float:
@@ -138,7 +138,9 @@ class RollingForecast:
         if dict(self.frame.schema) != ROLLING_SCHEMA:
             raise ForecastRefused(f"A rolling forecast has the columns {', '.join(ROLLING_SCHEMA)}.")
         if not bool((self.frame["as_of"] < self.frame["target_time"]).all()):
-            raise ForecastRefused("Each forecast is made before its target: as_of < target_time.", "", "Report this leak.")
+            raise ForecastRefused(
+                "Each forecast is made before its target: as_of < target_time.", "", "Report this leak."
+            )
 
     def __len__(self) -> int:
         return self.frame.height
@@ -158,6 +160,8 @@ class RollingForecast:
 
         columns = {c: self.frame[c].to_numpy() for c in ROLLING_SCHEMA if c not in ("as_of", "target_time")}
         times = {c: self.frame[c].dt.replace_time_zone(None).to_numpy() for c in ("as_of", "target_time")}
-        table = pd.DataFrame(columns, index=pd.DatetimeIndex(times["target_time"], name="target_time").tz_localize("UTC"))
+        table = pd.DataFrame(
+            columns, index=pd.DatetimeIndex(times["target_time"], name="target_time").tz_localize("UTC")
+        )
         table.insert(0, "as_of", pd.DatetimeIndex(times["as_of"]).tz_localize("UTC"))
         return table

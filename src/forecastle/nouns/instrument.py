@@ -21,7 +21,16 @@ _INDEX_ALIASES = {
     "^GSPC": "SPX", "^SPX": "SPX", "SP500": "SPX", "S&P500": "SPX",
     "^IXIC": "IXIC", "NASDAQ": "IXIC", "^VIX": "VIX", "^NDX": "NDX", "^DJI": "DJI", "^RUT": "RUT", "^SOX": "SOX",
 }  # fmt: skip
-_COUNTRY_SUFFIX = {"T": "XTKS", "L": "XLON", "DE": "XETR", "PA": "XPAR", "KS": "XKRX", "TO": "XTSE", "AX": "XASX", "HK": "XHKG"}
+_COUNTRY_SUFFIX = {
+    "T": "XTKS",
+    "L": "XLON",
+    "DE": "XETR",
+    "PA": "XPAR",
+    "KS": "XKRX",
+    "TO": "XTSE",
+    "AX": "XASX",
+    "HK": "XHKG",
+}
 _BASE = r"[A-Z0-9]{1,15}"
 _PAIR = re.compile(rf"^({_BASE})-([A-Z]{{3,5}})$")
 _PERPETUAL = re.compile(rf"^({_BASE})-([A-Z]{{3,5}})-PERP$")
@@ -86,7 +95,7 @@ class Instrument:
     def _refuse(cls, text: str) -> Self:
         raise RequestInvalid(
             f"'{text}' is not the name of an instrument.",
-            f"A pair ends in one of {', '.join(QUOTES[:8])}, ...; a stock is up to six letters; an index ends in .INDEX.",
+            f"A pair ends in {', '.join(QUOTES[:8])}, ...; a stock has up to six letters; an index ends in .INDEX.",
             "Write it like BTC-USDT, BTC-USDT-PERP, AAPL, BRK.B, 4063.XTKS or SPX.INDEX.",
         )
 
@@ -100,5 +109,6 @@ class Instrument:
 
 
 _CURRENCY = {
-    "XTKS": "JPY", "XLON": "GBP", "XETR": "EUR", "XPAR": "EUR", "XKRX": "KRW", "XTSE": "CAD", "XASX": "AUD", "XHKG": "HKD",
+    "XTKS": "JPY",
+    "XLON": "GBP", "XETR": "EUR", "XPAR": "EUR", "XKRX": "KRW", "XTSE": "CAD", "XASX": "AUD", "XHKG": "HKD",
 }  # fmt: skip

@@ -18,6 +18,7 @@ from forecastle.reports._html import Markup, join, tag, text
 
 Spec = dict[str, Any]
 WINDOWS = (250, 1_000)
+MANY_BREACHES = 150
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,14 @@ class Chart:
             f'aria-pressed="{"true" if n == pressed else "false"}">{words}</button>'
             for n, words in choices
         )
-        return tag(
-            "div", Markup("".join(buttons)), "windows", role="group", aria_label="Bars shown"
-        )
+        return tag("div", Markup("".join(buttons)), "windows", role="group", aria_label="Bars shown")
 
     def document(self, columns: str) -> Spec:
         """Return what ``page.js`` needs to draw it, with the name of its set of columns."""
         return {"id": self.id, "columns": columns, "window": self.window or 0, **self.spec}
 
 
-def fan(chart_id: str, reading: Sequence[str], label: str) -> Chart:
+def fan(chart_id: str, columns: Columns, reading: Sequence[str], label: str) -> Chart:
     """Return the bands of past forecasts with what happened as dots."""
     traces = [
         _line("q05", "5 %", "--band-edge", 0.5),
@@ -71,7 +70,7 @@ def fan(chart_id: str, reading: Sequence[str], label: str) -> Chart:
         _line("q25", "25 %", "--band-edge", 0.5),
         _line("q75", "75 %", "--band-edge", 0.5, fill="tonexty", fillcolor="--band-narrow"),
         _dots("t", "r", "outcome", "--ink", "circle", 4),
-        _dots("breach_t", "breach_r", "breach", "--breach", "x", 9),
+        _dots("breach_t", "breach_r", "breach", "--breach", "x", _cross(columns)),
     ]
     key = [
         ("area", "wide", "5 % to 95 %"),
@@ -82,30 +81,26 @@ def fan(chart_id: str, reading: Sequence[str], label: str) -> Chart:
     layout = {"yaxis": _axis("log return", ticksuffix=" %")}
     fit = {"yaxis": {"columns": ["q05", "q95", "r"]}}
     title = "Fan: what was forecast one bar before, and what happened"
-    return Chart(
-        chart_id, title, reading, key, label, _spec(traces, layout, fit), window=WINDOWS[0]
-    )
+    return Chart(chart_id, title, reading, key, label, _spec(traces, layout, fit), window=WINDOWS[0])
 
 
-def price(
-    chart_id: str, columns: Columns, reading: Sequence[str], label: str, volatility: str
-) -> Chart:
+def price(chart_id: str, columns: Columns, reading: Sequence[str], label: str, volatility: str) -> Chart:
     """Return the price (left, log scale) with the conditional volatility (right)."""
     shown = f"%{{y:,.{_decimals(columns.cells['price'])}f}}"
     traces = [
-        _line("sigma", "volatility", "--sigma", 1.2, yaxis="y2"),
-        _line("price", "price", "--ink", 1.3, hovertemplate=shown),
+        _line("sigma", "volatility", "--sigma", 1.0),
+        _line("price", "price", "--ink", 1.4, yaxis="y2", hovertemplate=shown),
     ]
-    # Plotly would put the right ticks on the left ones' lines, at numbers like 63.9 %.
-    right = {"overlaying": "y", "side": "right", "showgrid": False, "tickmode": "auto"}
-    numbers = {"exponentformat": "none", "separatethousands": True}
+    # The second axis is drawn over the first: the price must not vanish under the volatility.
+    left = {"overlaying": "y", "side": "left", "type": "log", "tickmode": "array"}
+    right = {"side": "right", "showgrid": False, "ticksuffix": " %"}
     layout = {
-        "yaxis": _axis("price, log scale", type="log", nticks=8, **numbers),
-        "yaxis2": _axis(volatility.partition(" (")[0], ticksuffix=" %", **right),
+        "yaxis": _axis(volatility.partition(" (")[0], **right),
+        "yaxis2": _axis("price, log scale", **left),
     }
     fit = {
-        "yaxis": {"columns": ["price"], "log": True},
-        "yaxis2": {"columns": ["sigma"], "zero": True},
+        "yaxis": {"columns": ["sigma"], "zero": True},
+        "yaxis2": {"columns": ["price"], "log": True},
     }
     key = [
         ("line", "price", "price, left, log scale"),
@@ -115,7 +110,7 @@ def price(
     return Chart(chart_id, title, reading, key, label, _spec(traces, layout, fit))
 
 
-def breaches(chart_id: str, reading: Sequence[str], label: str, level: str) -> Chart:
+def breaches(chart_id: str, columns: Columns, reading: Sequence[str], label: str, level: str) -> Chart:
     """Return returns as thin bars with minus VaR, minus ES and the breaches."""
     traces = [
         # Bars as one path: thousands of separate SVG bars would make the page slow.
@@ -123,7 +118,7 @@ def breaches(chart_id: str, reading: Sequence[str], label: str, level: str) -> C
         _line("r", "return", "--stem", 0.0),
         _line("var", f"-VaR {level}", "--accent", 1.4),
         _line("es", f"-ES {level}", "--sigma", 1.2, dash="dot"),
-        _dots("breach_t", "breach_r", "breach", "--breach", "x", 8),
+        _dots("breach_t", "breach_r", "breach", "--breach", "x", _cross(columns)),
     ]
     key = [
         ("bar", "stem", "return"),
@@ -144,7 +139,8 @@ def _spec(traces: list[Spec], layout: Spec, fit: Spec) -> Spec:
         "font": {"family": "--font", "color": "--muted", "size": 12},
         "showlegend": False, "hovermode": "x unified", "dragmode": "zoom",
         "hoverlabel": {"bgcolor": "--panel", "bordercolor": "--rule", "font": {"color": "--ink"}},
-        "xaxis": _axis("", type="date", showgrid=False, nticks=9),
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "--muted", "activecolor": "--ink"},
+        "xaxis": _axis("", type="date", showgrid=False, nticks=9, showspikes=False),
     }  # fmt: skip
     return {"traces": traces, "layout": {**base, **layout}, "fit": fit}
 
@@ -166,6 +162,11 @@ def _dots(x: str, y: str, name: str, color: str, symbol: str, size: int) -> Spec
     marker = {"color": color, "symbol": symbol, "size": size, "line": {"width": 0}}
     base = {"type": "scatter", "mode": "markers", "x": x, "y": y, "name": name, "marker": marker}
     return {**base, "hovertemplate": "%{y:.3f} %"}
+
+
+def _cross(columns: Columns) -> int:
+    """Return the size of a breach's cross: smaller where hundreds would hide each other."""
+    return 8 if len(columns.cells["breach_t"]) <= MANY_BREACHES else 5
 
 
 def _decimals(cells: Cells) -> int:

@@ -39,9 +39,7 @@ class Columns:
     has_next: bool
 
 
-def columns_of(
-    candles: Candles, path: RollingForecast, forecast: Forecast | None, periods: float | None
-) -> Columns:
+def columns_of(candles: Candles, path: RollingForecast, forecast: Forecast | None, periods: float | None) -> Columns:
     """Return the columns of the headline model.
 
     ``sigma`` is annualised where the ``periods`` a year are known.
@@ -133,7 +131,5 @@ def _next_row(forecast: Forecast | None, year: float, level: float) -> dict[str,
     return {"r": None, **dict(zip(values, row, strict=True))}
 
 
-def _next_stamp(
-    forecast: Forecast | None, timeframe: Timeframe, upcoming: dict[str, float | None]
-) -> list[str]:
+def _next_stamp(forecast: Forecast | None, timeframe: Timeframe, upcoming: dict[str, float | None]) -> list[str]:
     return stamp(np.array([_naive(forecast)]), timeframe) if forecast and upcoming else []

@@ -23,12 +23,9 @@ from forecastle.reports._html import (
 from forecastle.reports._words import ended
 from forecastle.units import percent
 
-FITS_READ = (
-    "Everything in decimals of log return; standard errors after Bollerslev and Wooldridge (1992)."
-)
+FITS_READ = "Everything in decimals of log return; standard errors after Bollerslev and Wooldridge (1992)."
 FORECASTS_READ = (
-    "Volatility, quantiles, VaR and ES are of the log return over the horizon; VaR and ES are "
-    "positive losses."
+    "Volatility, quantiles, VaR and ES are of the log return over the horizon; VaR and ES are positive losses."
 )
 TAILS = (0.01, 0.05)
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from forecastle.nouns import Forecast, ModelScore, VolatilityReport
-from forecastle.reports._html import Markup, badge, bars, fixed, join, moment, p_value, span, tag
+from forecastle.reports._html import Markup, badge, bars, fixed, join, moment, p_is, span, tag
 from forecastle.reports._words import duel, ended, many, tested, zone_of
 from forecastle.units import percent
 
@@ -130,12 +130,12 @@ def _risk_checks(score: ModelScore | None) -> list[Check]:
     risk, light = score.risk, score.risk.traffic_light
     joint, rate = risk.christoffersen.conditional_coverage, risk.kupiec
     seen = f"{many(risk.breaches, 'breach')} of VaR in {many(len(risk.path), 'bar')}"
-    count = f"{seen}, {fixed(risk.expected, 1)} expected (Kupiec p = {p_value(rate.p_value)})"
+    count = f"{seen}, {fixed(risk.expected, 1)} expected (Kupiec {p_is(rate.p_value)})"
     together = "number and independence of the breaches together"
     recent = f"{many(light.breaches, 'breach')} in the last {many(light.observations, 'bar')}"
     return [
         (tested(rate), count),
-        (tested(joint), f"{together} (Christoffersen p = {p_value(joint.p_value)})"),
+        (tested(joint), f"{together} (Christoffersen {p_is(joint.p_value)})"),
         (zone_of(light.zone), f"Basel zone: {recent}"),
     ]
 
@@ -146,5 +146,5 @@ def _skill_check(report: VolatilityReport, score: ModelScore | None) -> list[Che
         return []
     best = min(naive, key=lambda s: s.qlike)
     test = score.against_naive.get(best.model)
-    p = f" (Diebold-Mariano p = {p_value(test.p_value)})" if test else ""
+    p = f" (Diebold-Mariano {p_is(test.p_value)})" if test else ""
     return [(duel(score.qlike, best.qlike, test), f"against the best naive, {best.model}{p}")]

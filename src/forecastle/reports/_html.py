@@ -111,6 +111,15 @@ def p_value(value: float | None) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def p_is(value: float | None) -> str:
+    """Write a p-value inside a sentence: ``p = 0.013``, ``p < 0.001`` or ``p n/a``."""
+    number = p_value(value)
+    if number == NOT_KNOWN:
+        return f"p\u00a0{number}"
+    # Held together: a line that ends in "p =" reads badly.
+    return f"p\u00a0<\u00a0{number[1:]}" if number[0] == "<" else f"p\u00a0=\u00a0{number}"
+
+
 def moment(value: datetime | None) -> str:
     """Write a moment to the minute, in UTC."""
     return NOT_KNOWN if value is None else f"{value:%Y-%m-%d %H:%M} UTC"

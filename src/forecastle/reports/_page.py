@@ -48,10 +48,7 @@ def _script(source: str) -> str:
 
 def _policy(*scripts: str) -> str:
     """Return the policy: nothing is fetched, and only these scripts run, whatever slips in."""
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'"
-        for s in scripts
-    )
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
     # Plotly sets styles on its elements, and draws the PNG it saves from a blob of the chart.
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
@@ -62,6 +59,4 @@ def _policy(*scripts: str) -> str:
 def _numbers(drawings: dict[str, Any]) -> Markup:
     document = json.dumps(drawings, allow_nan=False, separators=(",", ":"))
     # No '<' at all, so that no text in it can end the element it stands in.
-    return tag(
-        "script", Markup(document.replace("<", "\\u003c")), type="application/json", id="drawings"
-    )
+    return tag("script", Markup(document.replace("<", "\\u003c")), type="application/json", id="drawings")

@@ -38,16 +38,13 @@ def past(report: VolatilityReport, key: str, drawings: dict[str, Any]) -> Sequen
 class _Charts:
     """The three charts of one section, with the words around them."""
 
-    def __init__(
-        self, report: VolatilityReport, risk: RiskBacktest, columns: Columns, key: str
-    ) -> None:
+    def __init__(self, report: VolatilityReport, risk: RiskBacktest, columns: Columns, key: str) -> None:
         self.risk, self.columns, self.key = risk, columns, key
         self.level = level_of(risk.path.level)
         self.word = bars(report.candles.timeframe, columns.total)
         times = columns.cells["t"]
         self.about = (
-            f"{report.candles.instrument} {report.candles.timeframe}, {report.headline}, "
-            f"{times[0]} to {times[-1]}."
+            f"{report.candles.instrument} {report.candles.timeframe}, {report.headline}, {times[0]} to {times[-1]}."
         )
 
     def fan(self) -> _charts.Chart:
@@ -60,7 +57,10 @@ class _Charts:
         words += " The band ends with the bar to come." if self.columns.has_next else ""
         label = f"Fan chart of {self.columns.total:,} one-bar-ahead forecasts and their outcomes."
         return _charts.fan(
-            f"{self.key}-fan", self._reading(words, whole=True), f"{label} {self.about}"
+            f"{self.key}-fan",
+            self.columns,
+            self._reading(words, whole=True),
+            f"{label} {self.about}",
         )
 
     def price(self, periods: float | None) -> _charts.Chart:
@@ -68,16 +68,14 @@ class _Charts:
         label = "Closing price on a log scale and conditional volatility."
         sigma = f"volatility a year ({periods:,.6g} periods)" if periods else "volatility a bar"
         reading = self._reading(words)
-        return _charts.price(
-            f"{self.key}-price", self.columns, reading, f"{label} {self.about}", sigma
-        )
+        return _charts.price(f"{self.key}-price", self.columns, reading, f"{label} {self.about}", sigma)
 
     def breaches(self) -> _charts.Chart:
         found = many(self.risk.breaches, "return")
         words = f"{found} fell below minus VaR; {self.risk.expected:,.1f} were expected."
         label = f"Returns, minus VaR {self.level}, minus ES {self.level} and breaches: {words}"
         reading = self._reading(words)
-        return _charts.breaches(f"{self.key}-var", reading, f"{label} {self.about}", self.level)
+        return _charts.breaches(f"{self.key}-var", self.columns, reading, f"{label} {self.about}", self.level)
 
     def _reading(self, words: str, *, whole: bool = False) -> list[str]:
         drawn, total = self.columns.drawn, self.columns.total

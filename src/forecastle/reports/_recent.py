@@ -16,9 +16,7 @@ def recent(report: VolatilityReport, risk: RiskBacktest) -> Markup:
     breached = risk.path.breach[-STRIP_BARS:]
     rows = [
         (moment(t), percent(r), percent(v), bool(b))
-        for t, r, v, b in zip(
-            frame["target_time"], frame["outcome"], frame["var"], breached, strict=True
-        )
+        for t, r, v, b in zip(frame["target_time"], frame["outcome"], frame["var"], breached, strict=True)
     ]
     word = bars(report.candles.timeframe, len(rows))
     found = many(sum(row[3] for row in rows), "breach")
@@ -53,8 +51,7 @@ def _zone(risk: RiskBacktest) -> Markup:
     """Return the Basel zone: three named lamps of which one is lit."""
     light = risk.traffic_light
     lamps = (
-        tag("li", name, f"lamp {name}{' lit' if name == light.zone else ''}")
-        for name in ("green", "yellow", "red")
+        tag("li", name, f"lamp {name}{' lit' if name == light.zone else ''}") for name in ("green", "yellow", "red")
     )
     seen = f"{many(light.breaches, 'breach')} in {many(light.observations, 'bar')}"
     count = tag("strong", f"{light.zone.capitalize()}: {seen}")

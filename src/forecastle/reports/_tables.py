@@ -14,6 +14,7 @@ from forecastle.reports._html import (
     badge,
     fixed,
     join,
+    p_is,
     p_value,
     table,
     tag,
@@ -35,10 +36,7 @@ DM_READ = (
     "standard error: negative is better than the naive forecast, and p below 5 % says that the "
     "difference is unlikely to be chance."
 )
-FLOOR_READ = (
-    "Floored: bars whose squared return was raised to a floor, because QLIKE of a zero return is "
-    "infinite."
-)
+FLOOR_READ = "Floored: bars whose squared return was raised to a floor, because QLIKE of a zero return is infinite."
 
 
 def tests(report: VolatilityReport) -> Markup:
@@ -93,7 +91,7 @@ def _p_cell(test: TestResult, reasons: list[str]) -> Markup:
 def _statistic_cell(test: TestResult, reasons: list[str]) -> Markup:
     if test.p_value is None:
         return join([fixed(test.statistic, 3), _why(test, reasons)])
-    words = join([f"p {p_value(test.p_value)} ", tested(test)])
+    words = join([f"{p_is(test.p_value)} ", tested(test)])
     return join([fixed(test.statistic, 3), tag("small", words)])
 
 
@@ -158,5 +156,5 @@ def _dm_cell(score: ModelScore, other: str, naive_loss: float | None) -> Markup:
     if test is None:
         return tag("span", "itself" if other == score.model else NOT_KNOWN, "quiet")
     why = f" {test.reason}" if test.p_value is None else ""
-    words = [f"p {p_value(test.p_value)} ", duel(score.qlike, naive_loss, test), why]
+    words = [f"{p_is(test.p_value)} ", duel(score.qlike, naive_loss, test), why]
     return join([fixed(test.statistic, 2), tag("small", join(words))])

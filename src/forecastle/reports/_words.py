@@ -23,6 +23,8 @@ def believed(risk: RiskBacktest | None) -> Markup:
     """Return in a word whether VaR passes the tests of coverage and conditional coverage."""
     if risk is None:
         return badge("not tested", "none")
+    if risk.kupiec.p_value is None and risk.christoffersen.conditional_coverage.p_value is None:
+        return badge("no p-value", "none")
     return badge("passes", "good") if risk.passed else badge("rejected", "bad")
 
 

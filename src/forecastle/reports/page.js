@@ -38,6 +38,29 @@
     return Date.parse(date.replace(" ", "T") + (date.length > 10 ? "Z" : "T00:00Z"));
   }
 
+  // Plotly labels a log axis with bare digits between the decades; these are whole numbers.
+  function logTicks(low, high) {
+    const ticks = [];
+    if (high / low > 20) {
+      const steps = high / low > 1e4 ? [1] : [1, 2, 5];
+      for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
+        ticks.push(...steps.map((step) => Number(`${step}e${power}`)));
+      }
+    } else {
+      const rough = (high - low || low) / 6;
+      const power = 10 ** Math.floor(Math.log10(rough));
+      const step = power * [1, 2, 5, 10].find((times) => times * power >= rough);
+      for (let tick = Math.ceil(low / step); tick * step <= high * 1.05; tick += 1) ticks.push(tick * step);
+    }
+    return ticks;
+  }
+
+  function priceText(value) {
+    if (value < 1e-4) return value.toExponential();
+    const notation = value >= 1e5 ? "compact" : "standard";
+    return new Intl.NumberFormat("en", { notation, maximumSignificantDigits: 4 }).format(value);
+  }
+
   function layoutOf(chart) {
     const layout = resolved(chart.layout);
     layout.dragmode = coarse.matches ? false : "zoom"; // a finger scrolls the page, it does not zoom by accident
@@ -65,7 +88,11 @@
       }
       if (low > high) continue;
       if (rule.zero) low = 0;
-      if (rule.log) { low = Math.log10(low); high = Math.log10(high); }
+      if (rule.log) {
+        const ticks = logTicks(low, high);
+        Object.assign(update, { [`${axis}.tickvals`]: ticks, [`${axis}.ticktext`]: ticks.map(priceText) });
+        low = Math.log10(low); high = Math.log10(high);
+      }
       const room = (high - low || Math.abs(high) || 1) * 0.06;
       update[`${axis}.range`] = [rule.zero ? 0 : low - room, high + room];
     }
@@ -87,11 +114,14 @@
     const layout = layoutOf(chart);
     const range = element.layout ? element.layout.xaxis.range : lastBars(chart, chart.window);
     layout.xaxis.range = range.slice();
-    for (const [key, value] of Object.entries(heights(chart, range))) layout[key.split(".")[0]].range = value;
+    for (const [path, value] of Object.entries(heights(chart, range))) {
+      const [axis, key] = path.split(".");
+      layout[axis][key] = value;
+    }
     const traces = chart.traces.map((spec) => trace(spec, drawings.columns[chart.columns]));
     const config = {
       responsive: true, displaylogo: false, showTips: false, doubleClick: false, plotlyServerURL: "",
-      displayModeBar: narrow.matches ? false : "hover", modeBarButtons: [["toImage"]],
+      displayModeBar: narrow.matches ? false : "hover", modeBarButtons: [["toImage"]], toImageButtonOptions: { filename: chart.id },
     };
     const first = !element.layout;
     Plotly.react(element, traces, layout, config);
@@ -153,7 +183,7 @@
   // On paper: light, everything open, as wide as a sheet.
   let before;
   window.addEventListener("beforeprint", () => {
-    const closed = [...document.querySelectorAll("details:not([open])")];
+    const closed = [...document.querySelectorAll("details.fit:not([open])")];
     before = { scheme: root.dataset.scheme, closed };
     root.dataset.scheme = "light";
     closed.forEach((element) => { element.open = true; });

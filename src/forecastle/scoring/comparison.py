@@ -58,12 +58,10 @@ def compare(paths: Sequence[RollingForecast], naive: Set[str], *, simulated: boo
     )
 
 
-def _score(path: RollingForecast, losses: dict[str, FloatArray], naive: Set[str], simulated: bool) -> ModelScore:  # noqa: FBT001
+def _score(path: RollingForecast, losses: dict[str, FloatArray], naive: Set[str], simulated: bool) -> ModelScore:
     mine = losses[path.model]
     value = forecast.qlike(path.column("outcome") ** 2, path.column("sigma"))
-    against = {
-        other: forecast.diebold_mariano(mine, losses[other]) for other in sorted(naive) if other != path.model
-    }
+    against = {other: forecast.diebold_mariano(mine, losses[other]) for other in sorted(naive) if other != path.model}
     return ModelScore(
         path.model, path.model in naive, float(value), value.floored, against, risk_backtest(path, simulated=simulated)
     )
@@ -92,7 +90,8 @@ def _edge(best: ModelScore, rival: ModelScore) -> str:
         )
     if best.qlike < rival.qlike:
         return f"No proven edge over the naive forecast: {best.model} has {numbers}; Diebold-Mariano p = {_p(duel)}."
-    return f"No edge over the naive forecast: {best.model} has {numbers}; Diebold-Mariano p = {_p(duel)}. Use the naive one."
+    words = f"No edge over the naive forecast: {best.model} has {numbers}; Diebold-Mariano p = {_p(duel)}."
+    return f"{words} Use the naive one."
 
 
 def _p_of_win(test: TestResult) -> float:
@@ -121,7 +120,9 @@ def _with_verdict(result: RiskBacktest) -> RiskBacktest:
         cause = "" if not result.kupiec.rejects(SIZE) else f"; VaR is {side}"
         words += f"rejected on {' and '.join(failed)}{cause}."
     else:
-        words += f"coverage (p = {_p(result.kupiec)}) and conditional coverage (p = {_p(tests[1][1])}) are not rejected."
+        words += (
+            f"coverage (p = {_p(result.kupiec)}) and conditional coverage (p = {_p(tests[1][1])}) are not rejected."
+        )
     light = result.traffic_light
     words += f" Basel zone of the last {light.observations} bars: {light.zone} ({light.breaches} breaches)."
     return RiskBacktest(**{**result.__dict__, "verdict": words})

@@ -39,7 +39,9 @@ def qlike_losses(realized_variance: FloatArray, sigma: FloatArray) -> FloatArray
     if rv.shape != s.shape or rv.ndim != 1 or not rv.size:
         raise DataInvalid(f"Realised variance has shape {rv.shape} and sigma {s.shape}.", "They have to be one series.")
     if not (np.isfinite(rv).all() and np.isfinite(s).all() and (s > 0).all() and (rv >= 0).all()):
-        raise DataInvalid("Realised variance or sigma is NaN, infinite or negative.", "A loss needs both.", "Leave it out.")
+        raise DataInvalid(
+            "Realised variance or sigma is NaN, infinite or negative.", "A loss needs both.", "Leave it out."
+        )
     ratio = np.maximum(rv, RV_FLOOR) / s**2
     return np.asarray(ratio - np.log(ratio) - 1.0)
 

@@ -80,7 +80,7 @@ def acerbi_szekely(
     simulate: Callable[[np.random.Generator], FloatArray] | None = None,
     seed: int = 0,
 ) -> AcerbiSzekely:
-    """Test expected shortfall: Z1 given the breaches, Z2 jointly with their number. Zero is expected, below is too little.
+    """Test expected shortfall: Z1 given the breaches, Z2 jointly with their number; 0 is expected, less is too little.
 
     ``Z1 = sum(r I / es) / sum(I) + 1``, ``Z2 = sum(r I / es) / (n p) + 1`` with I the breaches. There is no null
     distribution without the forecast's own: give ``simulate``, which draws one series of returns, shape (n,), from the
@@ -123,7 +123,9 @@ def _hits(returns: FloatArray, var: FloatArray, p: float) -> BoolArray:
             "Pass two 1-d arrays of the same length.",
         )
     if not (np.isfinite(returns).all() and np.isfinite(var).all()):
-        raise DataInvalid("Returns or VaR hold NaN or infinity.", "Such a row can neither hold nor fail.", "Leave it out.")
+        raise DataInvalid(
+            "Returns or VaR hold NaN or infinity.", "Such a row can neither hold nor fail.", "Leave it out."
+        )
     if (var <= 0).all():
         raise DataInvalid("Every VaR is zero or negative.", "VaR is a positive loss here.", "Change its sign.")
     return np.asarray(returns < -var)
@@ -131,7 +133,9 @@ def _hits(returns: FloatArray, var: FloatArray, p: float) -> BoolArray:
 
 def _level(p: float) -> None:
     if not 0.0 < p < 0.5:
-        raise RequestInvalid(f"The level is {p}.", "It is the share of breaches, between 0 and 0.5.", "One percent is 0.01.")
+        raise RequestInvalid(
+            f"The level is {p}.", "It is the share of breaches, between 0 and 0.5.", "One percent is 0.01."
+        )
 
 
 def _loglik(misses: int, hits: int, p: float) -> float:

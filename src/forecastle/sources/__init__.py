@@ -3,11 +3,7 @@
 from forecastle.registry import Registry
 
 SOURCES = Registry(
-    "source",
-    {
-        "bundled": "forecastle.sources.bundled:Bundled",
-        "simulated": "forecastle.sources.simulated:Simulated",
-    },
+    "source", {"bundled": "forecastle.sources.bundled:Bundled", "simulated": "forecastle.sources.simulated:Simulated"}
 )
 
 __all__ = ["SOURCES"]

@@ -16,8 +16,8 @@ _DAY = np.timedelta64(1, "D")
 def close_bars(times: pl.Series, instrument: Instrument, timeframe: Timeframe) -> tuple[pl.Series, pl.Series]:
     """Return (open_time, close_time), UTC, in the order of ``times``.
 
-    On 24/7 markets a bar lasts its timeframe. A day of an exchange is the session of that date, a week or month runs from
-    its first open to its last close; inside a session a bar ends at the next one or at the close, whichever is first.
+    On 24/7 markets a bar lasts its timeframe. A day of an exchange is the session of that date; a week or month runs
+    from its first open to its last close; inside a session a bar ends at the next one or at the close.
     """
     moments = times.dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
     market = calendar(instrument.calendar)
@@ -30,7 +30,8 @@ def close_bars(times: pl.Series, instrument: Instrument, timeframe: Timeframe) -
     else:
         step = step_of(timeframe)
         months = moments.astype("datetime64[M]") + 1
-        opens, closes = moments, moments + step if step is not None else months.astype("datetime64[us]")
+        ends = moments + step if step is not None else months
+        opens, closes = moments, ends.astype("datetime64[us]")
     return _utc(opens), _utc(closes)
 
 
@@ -62,7 +63,7 @@ def _period(days: Times, timeframe: Timeframe) -> np.ndarray[tuple[int], np.dtyp
 
 
 def _inside_sessions(market: Exchange, moments: Times, timeframe: Timeframe) -> tuple[Times, Times]:
-    step = step_of(timeframe)
+    step = step_of(timeframe) or _DAY
     session_opens, session_closes = market.bars(moments.min() - 8 * _DAY, moments.max() + 8 * _DAY, "1d")
     session = np.clip(np.searchsorted(session_opens, moments, side="right") - 1, 0, session_opens.size - 1)
     ends = moments + step

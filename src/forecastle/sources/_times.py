@@ -21,7 +21,7 @@ _MIDNIGHT = re.compile(r"^\d{4}-\d{2}-\d{2}[T ]00:00(:00(\.0+)?)?$")
 
 @dataclass(frozen=True)
 class TimeReading:
-    """How the times were understood. ``unit`` is s, ms, us or ns for numbers; ``text``, ``date`` or ``datetime`` else."""
+    """How the times were understood. ``unit``: s, ms, us or ns for numbers, else ``text``, ``date``, ``datetime``."""
 
     unit: str
     zone: str
@@ -38,7 +38,7 @@ def read_times(
     if isinstance(raw.dtype, pl.Datetime):
         times, reading = _datetimes(raw, zone)
     elif raw.dtype == pl.Date:
-        times, reading = raw.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), TimeReading("date", "as dated")
+        times, reading = (raw.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), TimeReading("date", "as dated"))
     else:
         text = raw.cast(pl.String).str.strip_chars()
         numbers = text.cast(pl.Float64, strict=False)
@@ -58,7 +58,12 @@ def read_times(
 def _numbers(numbers: pl.Series, whole: pl.Series) -> tuple[pl.Series, TimeReading]:
     """Tell the unit by size: for any moment from 1973 to 2286 the four units do not overlap."""
     low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
-    for unit, (floor, ceiling) in {"s": (1e8, 1e10), "ms": (1e11, 1e13), "us": (1e14, 1e16), "ns": (1e17, 1e19)}.items():
+    for unit, (floor, ceiling) in {
+        "s": (1e8, 1e10),
+        "ms": (1e11, 1e13),
+        "us": (1e14, 1e16),
+        "ns": (1e17, 1e19),
+    }.items():
         if floor <= low and high < ceiling:
             values = whole if whole.null_count() == 0 else numbers.round().cast(pl.Int64)
             micro = values.cast(pl.Int64) * UNITS[unit] if UNITS[unit] else values.cast(pl.Int64) // 1000
@@ -96,7 +101,7 @@ def _plain(text: pl.Series) -> pl.Series:
 
 
 def _zoned(text: pl.Series) -> pl.Series:
-    # A suffix like "UTC" becomes an offset, so that one parser reads all; mixed offsets are fine, each is its own truth.
+    # A suffix like "UTC" becomes an offset, so that one parser reads all; mixed offsets are fine.
     offset = text.str.replace(r"(?i)\s*(Z|UTC|GMT)$", "+00:00").str.replace(r"([+-]\d{2})(\d{2})$", "$1:$2")
     return _parse(_plain(offset), "zoned", text)
 
@@ -114,8 +119,8 @@ def _parse(text: pl.Series, form: str | None, original: pl.Series, *, aware: boo
         forms = ("%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%:z", "%Y-%m-%d %H:%M%:z")
         kinds = [pl.col("t").str.to_datetime(f, strict=False, time_unit="us", time_zone="UTC") for f in forms]
     elif form is None:
-        forms = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
-        kinds = [pl.col("t").str.to_datetime(f, strict=False, time_unit="us") for f in forms]
+        local = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
+        kinds = [pl.col("t").str.to_datetime(f, strict=False, time_unit="us") for f in local]
     elif "%z" in form:
         kinds = [pl.col("t").str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC")]
     elif "%H" in form:
@@ -145,7 +150,7 @@ def _datetimes(raw: pl.Series, zone: str | None) -> tuple[pl.Series, TimeReading
         _all_read(times, raw.cast(pl.String))
     if written:
         return times.dt.convert_time_zone("UTC"), TimeReading("datetime", str(written))
-    if bool((times.dt.time() == pl.time(0, 0, eager=True)[0]).all()):
+    if bool((times.dt.truncate("1d") == times).all()):
         return times.dt.replace_time_zone("UTC"), TimeReading("date", "as dated")
     return _local(times, zone, str(raw[0])), TimeReading("datetime", zone or "")
 

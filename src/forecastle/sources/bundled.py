@@ -1,7 +1,7 @@
 """Real daily candles that are on this machine already: S&P 500 and NASDAQ, 1999 to 2018, shipped with ``arch``.
 
-Their origin is Yahoo Finance (``arch.data.sp500``, ``arch.data.nasdaq``; NCSA licence). The files are read by their path:
-importing ``arch`` would cost a second and a half.
+Their origin is Yahoo Finance (``arch.data.sp500``, ``arch.data.nasdaq``; NCSA licence). The files are read by their
+path: importing ``arch`` would cost a second and a half.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Anyone's CSV, JSON or Parquet file: what its columns mean is guessed, shown and checked, never assumed.
 
-Three pure steps: ``read_table`` (bytes to text columns), ``guess_mapping`` (which column is what, unit and time zone of the
+Three pure steps: ``read_table`` (bytes to text columns), ``guess_mapping`` (which column is what, unit and zone of the
 time), ``to_rows`` (the columns of candles, in the order of the file). Nothing is dropped or mended here.
 """
 
@@ -53,7 +53,9 @@ def read_table(path: Path) -> pl.DataFrame:
     try:
         table = reader(content, path)
     except (pl.exceptions.PolarsError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataInvalid(f"{path.name} is no readable {kind}.", _first_line(error), "Open it and mend that place.") from error
+        raise DataInvalid(
+            f"{path.name} is no readable {kind}.", _first_line(error), "Open it and mend that place."
+        ) from error
     if not table.height:
         raise DataInvalid(f"{path.name} holds no rows.", "There is nothing after the header.", "Export it again.")
     return table
@@ -99,8 +101,8 @@ def to_rows(
 ) -> tuple[pl.DataFrame, FileMapping]:
     """Return (rows with the columns of candles in the file's order, what was understood).
 
-    A cell that is empty becomes null, for the findings to name; text that is no number raises ``DataInvalid``, and so do
-    times without a zone (unless ``time_zone`` says which), in several units, or outside the life of the market.
+    A cell that is empty becomes null, for the findings to name; text that is no number raises ``DataInvalid``, and so
+    do times without a zone (unless ``time_zone`` says which), in several units, or outside the life of the market.
     """
     times, reading = read_times(table[columns["open_time"]], instrument, timeframe, time_zone, time_format)
     opens, closes = close_bars(times, instrument, timeframe)
@@ -120,7 +122,9 @@ def _content(path: Path) -> bytes:
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError) as error:
-            raise DataInvalid(f"{path.name} is a broken gzip file.", f"{error}.", "Fetch or export it again.") from error
+            raise DataInvalid(
+                f"{path.name} is a broken gzip file.", f"{error}.", "Fetch or export it again."
+            ) from error
     if not content.strip():
         raise DataInvalid(f"{path.name} is empty.", "It has no bytes but white space.", "Export or download it again.")
     return content

@@ -83,7 +83,9 @@ class Simulated:
         """Return (sigma, return) of each bar."""
         shocks, regimes, jump_times, jump_sizes, *_ = self._streams(instrument, timeframe)
         market = calendar(instrument.calendar)
-        usual = DAILY_SIGMA[instrument.kind] * np.sqrt(market.periods_per_year("1d") / market.periods_per_year(timeframe))
+        usual = DAILY_SIGMA[instrument.kind] * np.sqrt(
+            market.periods_per_year("1d") / market.periods_per_year(timeframe)
+        )
         z = shocks.standard_t(NU, n) * np.sqrt((NU - 2.0) / NU)
         switch = regimes.random(n)
         jumps = np.where(jump_times.random(n) < JUMP_CHANCE, jump_sizes.standard_normal(n) * JUMP_SIGMA * usual, 0.0)
@@ -111,7 +113,9 @@ class Simulated:
         opens, closes = np.exp(opens_log), np.exp(closes_log)
         volumes = 1e4 * np.exp(0.3 * trades.standard_normal(n)) * (1.0 + np.abs(r) / sigma)
         # exp(log) can end one rounding outside the body
-        return _Path(opens, np.maximum.reduce([highs, opens, closes]), np.minimum.reduce([lows, opens, closes]), closes, volumes)
+        return _Path(
+            opens, np.maximum.reduce([highs, opens, closes]), np.minimum.reduce([lows, opens, closes]), closes, volumes
+        )
 
 
 def _span(timeframe: Timeframe) -> tuple[np.datetime64, np.timedelta64]:
