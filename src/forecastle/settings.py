@@ -146,7 +146,7 @@ def _default_home(here: Path, env: Mapping[str, str]) -> dict[str, tuple[Any, st
         project = folder / "pyproject.toml"
         if project.is_file() and re.search(r'^name = "forecastle"$', project.read_text(encoding="utf-8"), re.MULTILINE):
             return {"home": (str(folder / "data"), "default, inside a checkout")}
-    if "XDG_DATA_HOME" in env:
+    if env.get("XDG_DATA_HOME"):
         base = Path(env["XDG_DATA_HOME"])
     elif sys.platform == "darwin":
         base = Path("~/Library/Application Support")
@@ -204,5 +204,5 @@ def _origin(settings: Settings, key: str, chosen: Mapping[str, tuple[Any, str]])
     value: Any = settings
     for part in key.split("."):
         value = getattr(value, part)
-    shown = "" if value is None else re.sub(r"(://)[^@/]*@", r"\1***@", str(value))
+    shown = "" if value is None else re.sub(r"(://).*@", r"\1***@", str(value))
     return Origin(key, shown, chosen[key][1] if key in chosen else "default")

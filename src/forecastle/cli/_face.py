@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 import json
 import os
 import sys
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from forecastle import app, telemetry
-from forecastle.errors import ForecastleError
+from forecastle.errors import ForecastleError, StorageUnwritable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -115,9 +116,6 @@ def _answered(face: Face, job: Callable[[], Answer]) -> int:
     try:
         answer = job()
         _print(face, answer)
-    except BrokenPipeError:  # the reader (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: any fault gets its lines and its code
         return complain(error, as_json=face.json, trace=face.verbose >= 2)
     except KeyboardInterrupt:
@@ -147,7 +145,8 @@ def interrupted(*, as_json: bool) -> int:
 def _say(error: ForecastleError, *, as_json: bool, code: int | None = None) -> None:
     document = error.document() | ({"exit_code": code, "code": "interrupted"} if code else {})
     if as_json:
-        sys.stdout.write(json.dumps({"schema": "forecastle/error/1", **document}) + "\n")
+        with contextlib.suppress(StorageUnwritable):  # the lines below say enough
+            out(json.dumps({"schema": "forecastle/error/1", **document}) + "\n")
     sys.stderr.write(f"error: {error.what}\n")
     for label, line in (("  why", error.why), ("   do", error.hint)):
         if line:
@@ -167,11 +166,33 @@ def _print(face: Face, answer: Answer) -> None:
         from forecastle.cli._json import plain
 
         document = {"schema": f"forecastle/{answer.name}/1", **answer.document}
-        sys.stdout.write(json.dumps(plain(document), allow_nan=False) + "\n")
+        out(json.dumps(plain(document), allow_nan=False) + "\n")
     else:
         from rich.console import Console
 
-        console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+        # no markup: names, paths and cells of anyone's data are shown as they are
+        page, terminal = io.StringIO(), sys.stdout.isatty()
+        console = Console(
+            file=page, force_terminal=terminal, width=None if terminal else WIDE, markup=False, emoji=False,
+            highlight=False,
+        )  # fmt: skip
         for part in answer.shown:
-            console.print(part, highlight=False, soft_wrap=isinstance(part, str))
-    sys.stdout.flush()
+            console.print(part, soft_wrap=isinstance(part, str))
+        out(page.getvalue())
+
+
+def out(content: str | bytes) -> None:
+    """Write to stdout. A reader (head, less) that has seen enough is no fault; a full disk is ``StorageUnwritable``."""
+    try:
+        if isinstance(content, str):
+            sys.stdout.write(content)
+        else:
+            sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the rest of the buffer goes
+        if not isinstance(error, BrokenPipeError):
+            raise StorageUnwritable(
+                "The answer cannot be written to stdout.", f"{error.strerror or error}.",
+                "Free some space, or send it elsewhere.",
+            ) from error  # fmt: skip

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from forecastle.nouns import Comparison, Forecast, QualityReport, RiskBacktest, TestResult
 from forecastle.units import percent
@@ -13,19 +15,19 @@ from forecastle.units import percent
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-SIMULATED = "[bold]SIMULATED DATA[/]: made up by a seed, not a market."
+SIMULATED = Text.assemble(("SIMULATED DATA", "bold"), ": made up by a seed, not a market.")
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Return a table; columns whose name starts with ``>`` are aligned right."""
-    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, title_style="bold")
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Group:
+    """Return a table below its title; columns whose name starts with ``>`` are aligned right."""
+    made = Table(box=None, pad_edge=False)
     for column in columns:
         made.add_column(
             column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=column.startswith(">")
         )
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
-    return made
+    return Group(Text(title, "bold"), made) if title else Group(made)
 
 
 def forecasts(items: Sequence[Forecast]) -> list[RenderableType]:

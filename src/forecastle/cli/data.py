@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ import typer
 
 from forecastle import app
 from forecastle.cli import _options as option
-from forecastle.cli._face import Answer, Face, command
+from forecastle.cli._face import Answer, Face, command, out
 from forecastle.cli._late import requests, show
 from forecastle.errors import RequestInvalid
 
@@ -133,10 +132,10 @@ def candles(
     if format_ == "parquet" and not face.json:
         buffer = io.BytesIO()
         found.frame.write_parquet(buffer)
-        sys.stdout.buffer.write(buffer.getvalue())
+        out(buffer.getvalue())
         return Answer("candles", {})
     if format_ == "csv" and not face.json:
-        sys.stdout.write(found.frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.fZ"))
+        out(found.frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.fZ"))
         return Answer("candles", {})
     return Answer("candles", {"candles": found}, _candle_table(found))
 

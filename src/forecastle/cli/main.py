@@ -44,10 +44,13 @@ def run() -> None:
     try:
         code = root(standalone_mode=False)
     except typer.TyperException as error:
-        usage = RequestInvalid(
-            error.format_message(), "The words of the command are off.", "Add --help to see them all."
-        )
-        code = complain(usage, as_json=as_json)
+        # without a message: no command was given, and Typer has shown the help
+        code = _usage(error.format_message(), as_json=as_json) if error.format_message() else RequestInvalid.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = interrupted(as_json=as_json)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(message: str, *, as_json: bool) -> int:
+    usage = RequestInvalid(message, "The words of the command are off.", "Add --help to see them all.")
+    return complain(usage, as_json=as_json)

@@ -43,7 +43,7 @@ def fit(
         requests.FitRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, model=spec
     )  # fmt: skip
     summary = app.fit(face.workspace, request)
-    return Answer("volatility-fit", {"instrument": id_, "fit": summary}, [str(summary).replace("[", r"\[")])
+    return Answer("volatility-fit", {"instrument": id_, "fit": summary}, [str(summary)])
 
 
 def forecast(

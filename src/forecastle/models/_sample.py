@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.errors import DataInvalid, ForecastRefused, ScaleWarning
+from forecastle.errors import DataInvalid, ForecastRefused, RequestInvalid, ScaleWarning
 from forecastle.nouns import Candles, Distribution, FitStatus, Forecast
 from forecastle.ports import OneStep
 
@@ -62,8 +62,6 @@ class Sample:
         self, distribution: Distribution, horizon: int, label: str, model_hash: str, status: FitStatus
     ) -> Forecast:
         """Return the noun: the distribution with its market and times, where they are known."""
-        if not 1 <= horizon <= MAX_HORIZON:
-            raise ForecastRefused(f"The horizon is {horizon} bars.", f"It has to lie between 1 and {MAX_HORIZON}.")
         if self.candles is None:
             return Forecast(distribution, horizon, label, model_hash, self.data_hash, status)
         candles = self.candles
@@ -115,7 +113,8 @@ class Fitted(ABC):
     def forecast(self, horizon: int = 1) -> Forecast:
         """Return the forecast over the next ``horizon`` bars from the end of the sample.
 
-        Raises ``ForecastRefused`` when the fit did not converge: a failed fit is not served.
+        Raises ``ForecastRefused`` when the fit did not converge: a failed fit is not served; ``RequestInvalid`` for a
+        horizon outside 1 to 250.
         """
         if not self.status.converged:
             raise ForecastRefused(
@@ -123,6 +122,8 @@ class Fitted(ABC):
                 self.status.reason or "The optimiser found no maximum.",
                 "Use more data, another model, or look at summary().",
             )
+        if not 1 <= horizon <= MAX_HORIZON:
+            raise RequestInvalid(f"The horizon is {horizon} bars.", f"It has to lie between 1 and {MAX_HORIZON}.")
         distribution = self.distribution(self.sample.returns, horizon)
         return self.sample.forecast(distribution, horizon, self.label, self.model_hash, self.status)
 

@@ -110,7 +110,7 @@ def _coverage(score: ModelScore) -> str:
 
 def _with_verdict(result: RiskBacktest) -> RiskBacktest:
     words = (
-        f"VaR at {100 * result.path.level:g} % of {result.path.model}: {result.breaches} breaches, "
+        f"VaR at {100 * result.path.level:g} % of {result.path.model}: {_counted(result.breaches)}, "
         f"{result.expected:.1f} expected; "
     )
     tests = [("coverage", result.kupiec), ("conditional coverage", result.christoffersen.conditional_coverage)]
@@ -124,5 +124,9 @@ def _with_verdict(result: RiskBacktest) -> RiskBacktest:
             f"coverage (p = {_p(result.kupiec)}) and conditional coverage (p = {_p(tests[1][1])}) are not rejected."
         )
     light = result.traffic_light
-    words += f" Basel zone of the last {light.observations} bars: {light.zone} ({light.breaches} breaches)."
+    words += f" Basel zone of the last {light.observations} bars: {light.zone} ({_counted(light.breaches)})."
     return RiskBacktest(**{**result.__dict__, "verdict": words})
+
+
+def _counted(breaches: int) -> str:
+    return "1 breach" if breaches == 1 else f"{breaches} breaches"
