@@ -50,7 +50,7 @@ docs: $(VENV)/.dev ## remake the README's figures and pictures (needs chromium)
 	$(BIN)/python docs/make_pictures.py
 
 results: $(VENV)/.dev ## remake docs/results and docs/environment.json
-	$(BIN)/python docs/make_results.py
+	$(BIN)/python docs/make_results.py $(if $(DATA),--data "$(DATA)")
 
 locks: $(VENV)/.base ## resolve the locked versions again
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 --upgrade pyproject.toml -o locks/core.txt

@@ -59,8 +59,9 @@ class NameUnknown(RequestInvalid):
 
     def __init__(self, noun: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-        guess = f"Did you mean '{near[0]}'?" if near else f"Choose one of: {', '.join(names)}."
+        lower = {known_name.lower(): known_name for known_name in names}
+        near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
+        guess = f"Did you mean '{lower[near[0]]}'?" if near else f"Choose one of: {', '.join(names)}."
         super().__init__(f"There is no {noun} named '{name}'.", f"Known here: {', '.join(names)}.", hint or guess)
 
 

@@ -162,21 +162,24 @@ def _within(opens: Times, closes: Times, step: np.timedelta64) -> tuple[Times, T
 
 
 def _grouped(opens: Times, closes: Times, timeframe: Timeframe) -> tuple[Times, Times]:
-    """Join sessions to weeks (from Monday) or months: first open to last close."""
+    """Join sessions to weeks (from Monday) or months: first open to last close.
+
+    A session is dated by its close: Sydney opens on the evening before, in UTC.
+    """
     if timeframe == "1mo":
-        key = opens.astype("datetime64[M]").astype(np.int64)
+        key = closes.astype("datetime64[M]").astype(np.int64)
     else:
-        key = (opens.astype("datetime64[D]").astype(np.int64) + 3) // 7
+        key = (closes.astype("datetime64[D]").astype(np.int64) + 3) // 7
     firsts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]]) if key.size else np.array([], dtype=np.intp)
     lasts = np.r_[firsts[1:] - 1, key.size - 1].astype(np.intp) if key.size else firsts
     return opens[firsts], closes[lasts]
 
 
 def _decades(start: np.datetime64, end: np.datetime64) -> tuple[int, int]:
-    """Round a span outwards to whole decades, so that few calendars are ever built."""
+    """Round a span outwards to whole decades, so that few calendars are ever built; none is known after 2100."""
     first = int(str(start.astype("datetime64[Y]"))) // 10 * 10
     last = int(str(end.astype("datetime64[Y]"))) // 10 * 10 + 10
-    return first, last
+    return first, min(last, 2100)
 
 
 @lru_cache(maxsize=16)
@@ -185,6 +188,8 @@ def _schedule(market: str, first_year: int, last_year: int) -> tuple[Times, Time
     if market not in calendars.get_calendar_names(include_aliases=False):
         raise NameUnknown("market", market, calendars.get_calendar_names(include_aliases=False))
     span = {"start": f"{first_year}-01-01", "end": f"{last_year}-01-01"}
+    if first_year >= last_year:
+        return _no_sessions()
     try:
         frame = calendars.get_calendar(market, **span).schedule
     except ValueError:  # the market's records begin or end inside these decades: take what there is
@@ -192,9 +197,15 @@ def _schedule(market: str, first_year: int, last_year: int) -> tuple[Times, Time
         low, high = bounds.bound_min(), bounds.bound_max()
         span["start"] = max(span["start"], str(low.date())) if low is not None else span["start"]
         span["end"] = min(span["end"], str(high.date())) if high is not None else span["end"]
+        if span["start"] >= span["end"]:
+            return _no_sessions()
         frame = calendars.get_calendar(market, **span).schedule
     as_utc = [frame[c].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]") for c in ("open", "close")]
     return frame.index.to_numpy("datetime64[D]"), as_utc[0], as_utc[1]
+
+
+def _no_sessions() -> tuple[Times, Times, Times]:
+    return np.array([], "datetime64[D]"), np.array([], "datetime64[us]"), np.array([], "datetime64[us]")
 
 
 def _exchange_calendars() -> Any:

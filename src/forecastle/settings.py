@@ -144,7 +144,8 @@ def _default_home(here: Path, env: Mapping[str, str]) -> dict[str, tuple[Any, st
     """Return ``./data`` inside a checkout, else the user's data folder."""
     for folder in (here, *here.parents):
         project = folder / "pyproject.toml"
-        if project.is_file() and re.search(r'^name = "forecastle"$', project.read_text(encoding="utf-8"), re.MULTILINE):
+        text = project.read_text(encoding="utf-8", errors="replace") if project.is_file() else ""
+        if re.search(r'^name = "forecastle"$', text, re.MULTILINE):
             return {"home": (str(folder / "data"), "default, inside a checkout")}
     if env.get("XDG_DATA_HOME"):
         base = Path(env["XDG_DATA_HOME"])
@@ -188,9 +189,10 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
 def _secret(variable: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise ConfigurationError(
-            f"{variable} names the file {path}.", f"It cannot be read: {error.strerror}.", "Name a readable file."
+            f"{variable} names the file {path}.", f"It cannot be read: {why}.", "Name a readable file."
         ) from error
 
 

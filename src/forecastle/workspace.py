@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from forecastle.clock import Clock, SystemClock
+from forecastle.errors import ConfigurationError
 from forecastle.lake import Lake
 from forecastle.settings import Origin, Settings, load_settings
 
@@ -27,5 +28,12 @@ class Workspace:
 
     @cached_property
     def lake(self) -> Lake:
-        """Return the lake of this home."""
+        """Return the lake of this home. Raises ``ConfigurationError`` where the home cannot be a folder."""
+        home = self.settings.home
+        for place in (home, *home.parents):
+            if place.exists() and not place.is_dir():
+                raise ConfigurationError(
+                    f"{home} cannot be the home folder.", f"{place} is a file.",
+                    "Choose another with --home or FORECASTLE_HOME.",
+                )  # fmt: skip
         return Lake(self.settings.raw, self.clock)

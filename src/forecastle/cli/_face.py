@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from forecastle import app, telemetry
+from forecastle import telemetry
+from forecastle.cli._late import app
 from forecastle.errors import ForecastleError, StorageUnwritable
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Face:
     @cached_property
     def workspace(self) -> Workspace:
         """Open the home on first use."""
-        workspace = app.open_workspace(self.home)
+        workspace = app.look.open_workspace(self.home)
         level = {0: workspace.settings.log.level, 1: "info"}.get(self.verbose, "debug")
         telemetry.configure(level)
         return workspace

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forecastle import requests, sessions
+    from forecastle import app, requests, sessions
     from forecastle.cli import _show as show
 else:
 
@@ -22,8 +22,15 @@ else:
         def __getattr__(self, attribute: str) -> Any:
             return getattr(importlib.import_module(self._name), attribute)
 
+    class _LatePackage(_Late):
+        """Stands for a package and imports its modules one by one."""
+
+        def __getattr__(self, attribute: str) -> Any:
+            return importlib.import_module(f"{self._name}.{attribute}")
+
+    app = _LatePackage("forecastle.app")
     requests = _Late("forecastle.requests")
     sessions = _Late("forecastle.sessions")
     show = _Late("forecastle.cli._show")
 
-__all__ = ["requests", "sessions", "show"]
+__all__ = ["app", "requests", "sessions", "show"]

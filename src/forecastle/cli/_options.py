@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from forecastle import app
-from forecastle.cli._late import sessions
+from forecastle.cli._late import app, sessions
 from forecastle.errors import ForecastleError
 from forecastle.models import MODELS
 from forecastle.sources import SOURCES
@@ -16,7 +15,7 @@ from forecastle.sources import SOURCES
 def _instruments(incomplete: str) -> list[str]:
     """Complete from what the lake holds; a lake that cannot be read completes nothing."""
     try:
-        names = {info.key.instrument for info in app.datasets(app.open_workspace())}
+        names = {info.key.instrument for info in app.look.datasets(app.look.open_workspace())}
     except ForecastleError:
         return []
     return sorted(n for n in names if n.startswith(incomplete.upper()))

@@ -22,9 +22,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """Return a table below its title; columns whose name starts with ``>`` are aligned right."""
     made = Table(box=None, pad_edge=False)
     for column in columns:
-        made.add_column(
-            column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=column.startswith(">")
-        )
+        right = column.startswith(">")
+        made.add_column(column.lstrip(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     return Group(Text(title, "bold"), made) if title else Group(made)

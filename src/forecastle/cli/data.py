@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from forecastle import app
 from forecastle.cli import _options as option
 from forecastle.cli._face import Answer, Face, command, out
-from forecastle.cli._late import requests, show
+from forecastle.cli._late import app, requests, show
 from forecastle.errors import RequestInvalid
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def fetch(
         seed=seed,
     )  # fmt: skip
     with face.progress() as progress:
-        fetched = app.fetch(face.workspace, request, progress)
+        fetched = app.fetch.fetch(face.workspace, request, progress)
     rows = [
         {"instrument": f.candles.instrument.id, "timeframe": timeframe, "source": f.candles.source,
          "simulated": f.candles.simulated, "rows": len(f.candles), "start": f.candles.start, "end": f.candles.end,
@@ -92,7 +91,7 @@ def import_(
         requests.ImportRequest, path=file, instrument=instrument, timeframe=timeframe, source=source, columns=columns,
         time_zone=timezone, time_format=time_format, adjusted=adjusted, dry_run=dry_run,
     )  # fmt: skip
-    done = app.import_file(face.workspace, request)
+    done = app.import_file.import_file(face.workspace, request)
     return _import_answer(done, dry_run=dry_run)
 
 
@@ -128,7 +127,7 @@ def candles(
     request = requests.build(
         requests.SeriesRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end
     )
-    found = app.load(face.workspace, request)
+    found = app.look.load(face.workspace, request)
     if format_ == "parquet" and not face.json:
         buffer = io.BytesIO()
         found.frame.write_parquet(buffer)
@@ -156,7 +155,7 @@ def sql(
     face: Face, query: Annotated[str, typer.Argument(metavar="SELECT", help="One SELECT over candles, btc_prices.")]
 ) -> Answer:
     """Ask the lake with SQL: views candles and btc_prices."""
-    found = app.sql(face.workspace, query)
+    found = app.look.sql(face.workspace, query)
     rows = [["" if v is None else v for v in row] for row in found.head(1000).iter_rows()]
     shown: list[RenderableType] = [show.table("", found.columns, rows)]
     if found.height > 1000:
@@ -166,7 +165,7 @@ def sql(
 
 def quality(face: Face, id_: option.Id, timeframe: option.Timeframe = "1d", source: option.SourceOf = None) -> Answer:
     """Say what is wrong, or odd, about a series of the lake."""
-    report = app.quality(
+    report = app.quality.quality(
         face.workspace, requests.build(requests.SeriesRequest, instrument=id_, timeframe=timeframe, source=source)
     )
     return Answer("quality", {"report": report}, show.quality(report))
@@ -174,7 +173,7 @@ def quality(face: Face, id_: option.Id, timeframe: option.Timeframe = "1d", sour
 
 def lake_list(face: Face) -> Answer:
     """List every series: rows, span, holes, versions."""
-    found = app.list_series(face.workspace)
+    found = app.look.list_series(face.workspace)
     rows = [
         (s.key.instrument, s.key.timeframe, s.key.source, s.adjusted, s.rows, f"{s.first_open:%Y-%m-%d}",
          f"{s.last_close:%Y-%m-%d}", gaps, s.files, s.commits)
@@ -191,7 +190,7 @@ def lake_list(face: Face) -> Answer:
 
 def lake_verify(face: Face) -> Answer:
     """Compare every file with its hash and its rules; exit code 6 where one differs."""
-    problems = app.verify(face.workspace)
+    problems = app.look.verify(face.workspace)
     if not problems:
         return Answer("lake-verify", {"problems": []}, ["Every file is as it was committed."])
     shown = [show.table("", ("file", "what"), [(p.path, p.what) for p in problems])]

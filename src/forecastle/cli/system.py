@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from forecastle import app
 from forecastle.cli import _options as option
 from forecastle.cli._face import Answer, Face, command
-from forecastle.cli._late import requests, show
+from forecastle.cli._late import app, requests, show
 
 if TYPE_CHECKING:
     from forecastle.app.report import Written
@@ -31,7 +30,7 @@ def add_to(root: typer.Typer) -> None:
 def demo(face: Face, out: Out = None) -> Answer:
     """First look: bundled S&P 500 and NASDAQ candles become a forecast, its tests, and report.html."""
     with face.progress() as progress:
-        done = app.demo(face.workspace, out or Path("report.html"), progress)
+        done = app.demo.demo(face.workspace, out or Path("report.html"), progress)
     shown = []
     for made in done.reports:
         shown += [*show.forecasts(made.forecasts), "", *show.comparison(made.comparison), ""]
@@ -57,7 +56,7 @@ def report(
         window=window, refit_every=refit, level=level,
     )  # fmt: skip
     with face.progress() as progress:
-        done = app.report(face.workspace, request, out, progress)
+        done = app.report.report(face.workspace, request, out, progress)
     lines = [f"Verdict: {done.reports[0].comparison.verdict}", f"Report: {done.path.absolute()}"]
     return Answer("report", _report_document(done), lines)
 
@@ -75,7 +74,7 @@ def _report_document(done: Written) -> dict[str, object]:
 
 def doctor(face: Face) -> Answer:
     """Say what is wrong here and how to mend it; exit code 3 where something is."""
-    checks = app.doctor(face.workspace)
+    checks = app.doctor.doctor(face.workspace)
     rows = [(c.state, c.name, c.seen, c.mend) for c in checks]
     wrong = any(c.state == "wrong" for c in checks)
     shown = [

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from forecastle import app
 from forecastle.cli import _options as option
 from forecastle.cli._face import Answer, Face, command
-from forecastle.cli._late import requests, show
+from forecastle.cli._late import app, requests, show
 
 
 def add_to(root: typer.Typer) -> None:
@@ -42,7 +41,7 @@ def fit(
     request = requests.build(
         requests.FitRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, model=spec
     )  # fmt: skip
-    summary = app.fit(face.workspace, request)
+    summary = app.fit.fit(face.workspace, request)
     return Answer("volatility-fit", {"instrument": id_, "fit": summary}, [str(summary)])
 
 
@@ -63,7 +62,7 @@ def forecast(
         requests.ForecastRequest, instrument=id_, timeframe=timeframe, source=source, end=end, horizon=horizon,
         window=window, models=models,
     )  # fmt: skip
-    made = app.forecast(face.workspace, request)
+    made = app.forecast.forecast(face.workspace, request)
     return Answer("volatility-forecast", {"forecasts": made}, show.forecasts(made))
 
 
@@ -83,7 +82,7 @@ def rolling(
     """Forecast every bar after the burn-in one step ahead, as it could have been at the time."""
     request = _rolling_request(id_, timeframe, source, start, end, model, dist, window, refit, level)
     with face.progress() as progress:
-        path = app.rolling(face.workspace, request, progress)
+        path = app.rolling.rolling(face.workspace, request, progress)
     tail = path.frame.tail(20)
     rows = [
         (f"{r['target_time']:%Y-%m-%d %H:%M}", *(f"{100 * r[c]:.3f}" for c in ("sigma", "var", "es", "outcome")),
@@ -111,7 +110,7 @@ def backtest(
     """Count the breaches of VaR and ES over the range, and test them."""
     request = _rolling_request(id_, timeframe, source, start, end, model, dist, window, refit, level)
     with face.progress() as progress:
-        result = app.backtest(face.workspace, request, progress)
+        result = app.compare.backtest(face.workspace, request, progress)
     document = {k: v for k, v in vars(result).items() if k != "path"}
     document |= {"instrument": result.path.instrument, "model": result.path.model, "level": level,
                  "observations": len(result.path), "data_hash": result.path.data_hash}  # fmt: skip
@@ -135,7 +134,7 @@ def compare(
         window=window, refit_every=refit, level=level,
     )  # fmt: skip
     with face.progress() as progress:
-        result = app.compare(face.workspace, request, progress)
+        result = app.compare.compare(face.workspace, request, progress)
     scores = [
         {"model": s.model, "naive": s.naive, "qlike": s.qlike, "floored": s.floored, "against_naive": s.against_naive,
          "breaches": s.risk.breaches if s.risk else None, "expected": s.risk.expected if s.risk else None,

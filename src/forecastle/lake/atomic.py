@@ -18,7 +18,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
@@ -29,6 +29,14 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise unwritable(path, error) from error
     finally:
         _forget(temporary)
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and those above it, so that their names survive a power cut too."""
+    new = [f for f in (folder, *folder.parents) if not f.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(new):
+        sync_folder(made.parent)
 
 
 def sync_folder(folder: Path) -> None:

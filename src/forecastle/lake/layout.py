@@ -16,7 +16,7 @@ import polars as pl
 from forecastle.errors import RequestInvalid
 from forecastle.sessions import Timeframe
 
-_SOURCE = re.compile(r"^[a-z0-9][a-z0-9_-]{0,39}$")
+_SOURCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True, order=True)
@@ -28,7 +28,7 @@ class DatasetKey:
     timeframe: Timeframe
 
     def __post_init__(self) -> None:
-        if not _SOURCE.match(self.source):
+        if not _SOURCE.fullmatch(self.source):
             raise RequestInvalid(
                 f"'{self.source}' cannot be the name of a source.",
                 "It becomes a folder: small letters, digits, - and _, at most 40.",

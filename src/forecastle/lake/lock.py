@@ -12,7 +12,7 @@ from pathlib import Path
 
 from forecastle.clock import Clock
 from forecastle.errors import LakeLocked
-from forecastle.lake.atomic import unwritable
+from forecastle.lake.atomic import make_folder, unwritable
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def writer_lock(root: Path, clock: Clock) -> Iterator[None]:
     """Hold the lake's only pen. Raises ``LakeLocked`` with the holder's name where another process has it."""
     path = root / ".writer.lock"
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise unwritable(path, error) from error

@@ -1,8 +1,9 @@
 """The manifest: which files are current, and which were.
 
-``manifest.jsonl`` has one line a commit. Each line carries the hash of the line before, so that a lost or changed line
-is found; the file is replaced as a whole, so that a reader sees one commit or the next. The past stays: reading the
-first k lines gives the lake as it was after commit k.
+``manifest.jsonl`` has one line a commit. Each line carries the hash of the line before and ends with a seal, the hash
+of its own beginning, so that a line that was changed, or lost from inside, is found; the file is replaced as a whole,
+so that a reader sees one commit or the next. The past stays: reading the first k lines gives the lake as it was after
+commit k.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from forecastle.sessions import Timeframe
 
 NAME = "manifest.jsonl"
 GENESIS = "0" * 64
+_SEAL = len(',"seal":""}') + 64
 
 
 class FileEntry(BaseModel):
@@ -60,6 +62,12 @@ class Commit(BaseModel):
     revised: int
     files: tuple[FileEntry, ...]
     previous: str
+    seal: str = ""
+
+    def line(self) -> bytes:
+        """Return the line of the manifest, sealed."""
+        text = self.model_dump_json(by_alias=True, exclude={"seal"}).removesuffix("}").encode()
+        return text + _seal(text)
 
 
 class Manifest:
@@ -80,7 +88,9 @@ class Manifest:
                 raise self._corrupt(number, f"it cannot be read ({error.error_count()} faults)") from error
             if commit.previous != previous or commit.number != number:
                 raise self._corrupt(number, "it does not follow from the line before")
-            previous = hashlib.sha256(line).hexdigest()
+            if line[-_SEAL:] != _seal(line[:-_SEAL]):
+                raise self._corrupt(number, "its seal is broken")
+            previous = _hash(line)
             commits.append(commit)
         return commits
 
@@ -106,11 +116,19 @@ class Manifest:
 
     def append(self, at: datetime, added: int, revised: int, files: tuple[FileEntry, ...]) -> None:
         """Commit: after this returns, ``files`` are current."""
-        previous = hashlib.sha256(self.lines[-1]).hexdigest() if self.lines else GENESIS
+        previous = _hash(self.lines[-1]) if self.lines else GENESIS
         commit = Commit(
             number=len(self.lines) + 1, at=at, added=added, revised=revised, files=files, previous=previous
         )  # fmt: skip
-        line = commit.model_dump_json(by_alias=True).encode()
+        line = commit.line()
         write_bytes(self.path, b"\n".join([*self.lines, line, b""]))
         self.lines.append(line)
         self.commits.append(commit)
+
+
+def _seal(text: bytes) -> bytes:
+    return f',"seal":"{_hash(text)}"}}'.encode()
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -15,8 +15,8 @@ _TYPES = {"timestamp[us, UTC]": "TIMESTAMPTZ", "float64": "DOUBLE", "string": "V
 def query(lake: Lake, sql: str) -> pl.DataFrame:
     """Answer one SELECT over the views ``candles`` and ``btc_prices``.
 
-    Only reading statements are taken, and no file outside the lake can be reached. Raises ``RequestInvalid`` with
-    DuckDB's own words for anything else.
+    Only a SELECT is taken, and no file outside the lake can be reached. Raises ``RequestInvalid`` with DuckDB's own
+    words for anything else, and for an answer that is no table (columns of one name, intervals).
     """
     statement = _one_select(sql)
     with duckdb.connect(":memory:") as database:
@@ -26,10 +26,9 @@ def query(lake: Lake, sql: str) -> pl.DataFrame:
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
         try:
-            table = database.sql(statement).to_arrow_table()
-        except duckdb.Error as error:
+            return pl.DataFrame(database.sql(statement).to_arrow_table())
+        except (duckdb.Error, pl.exceptions.PolarsError) as error:
             raise _refused(error) from error
-    return pl.DataFrame(table)
 
 
 def _create_views(database: duckdb.DuckDBPyConnection, lake: Lake) -> None:
@@ -50,8 +49,8 @@ def _one_select(sql: str) -> duckdb.Statement:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as error:
         raise _refused(error) from error
-    reading = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-    if len(statements) != 1 or statements[0].type not in reading:
+    # EXPLAIN is none of them: EXPLAIN ANALYZE COPY would write into the lake.
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise RequestInvalid(
             "That is not one SELECT.",
             "The lake is read with SQL, never written: its files do not change once written.",
@@ -60,6 +59,6 @@ def _one_select(sql: str) -> duckdb.Statement:
     return statements[0]
 
 
-def _refused(error: duckdb.Error) -> RequestInvalid:
+def _refused(error: Exception) -> RequestInvalid:
     lines = str(error).strip().splitlines()
     return RequestInvalid(lines[0], " ".join(lines[1:3]).strip(), "The views are candles and btc_prices.")

@@ -88,8 +88,8 @@ class StudentT(Distribution):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.nu > 2:
-            raise ValueError(f"nu is {self.nu}; the variance exists only above 2")
+        if not 2 < self.nu < math.inf:
+            raise ValueError(f"nu is {self.nu}; it has to be finite, and the variance exists only above 2")
 
     @property
     def _scale(self) -> float:
@@ -116,7 +116,8 @@ class Empirical(Distribution):
     """A sample, standardised to ``(r - mean) / sigma`` and sorted; ``sample`` has shape (m,), m >= 2.
 
     The quantile is the smallest value with at least a share ``p`` at or below it (the inverse of the empirical
-    distribution function); the tail is the mean of the values at or below that quantile.
+    distribution function); the tail is the mean of the ``ceil(p m)`` smallest values: those at or below that
+    quantile, unless values are equal there.
     """
 
     sample: FloatArray = field(default_factory=lambda: np.array([-1.0, 1.0]), repr=False, compare=False)

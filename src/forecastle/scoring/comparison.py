@@ -75,23 +75,25 @@ def verdict(scores: Sequence[ModelScore]) -> str:
         best = scores[0]
         return f"{best.model} has the lowest QLIKE, {best.qlike:.4f}. {_coverage(best)}"
     best, rival = models[0], naives[0]
-    return f"{_edge(best, rival)} {_coverage(best)}"
+    return f"{_edge(best, rival, len(models))} {_coverage(best)}"
 
 
-def _edge(best: ModelScore, rival: ModelScore) -> str:
+def _edge(best: ModelScore, rival: ModelScore, tried: int) -> str:
+    """Compare the best of ``tried`` models with the naive ones; the 5 % are shared among them (Bonferroni)."""
     hardest = max(best.against_naive.values(), key=_p_of_win)
-    beaten = all(_p_of_win(t) < SIZE for t in best.against_naive.values())
+    beaten = all(_p_of_win(t) < SIZE / tried for t in best.against_naive.values())
+    chosen = f", the best of {tried} models," if tried > 1 else ""
     duel = best.against_naive[rival.model]
     numbers = f"QLIKE {best.qlike:.4f} against {rival.qlike:.4f} of the best naive forecast, {rival.model}"
     if beaten:
         return (
             f"{best.model} beats every naive forecast: {numbers}; the weakest of its wins has a two-sided "
-            f"Diebold-Mariano p of {hardest.p_value:.2g}."
+            f"Diebold-Mariano p of {hardest.p_value:.2g} (below {SIZE / tried:g} is asked of the best of {tried})."
         )
+    outcome = f"{best.model}{chosen} has {numbers}; Diebold-Mariano p = {_p(duel)}."
     if best.qlike < rival.qlike:
-        return f"No proven edge over the naive forecast: {best.model} has {numbers}; Diebold-Mariano p = {_p(duel)}."
-    words = f"No edge over the naive forecast: {best.model} has {numbers}; Diebold-Mariano p = {_p(duel)}."
-    return f"{words} Use the naive one."
+        return f"No proven edge over the naive forecast: {outcome}"
+    return f"No edge over the naive forecast: {outcome} Use the naive one."
 
 
 def _p_of_win(test: TestResult) -> float:

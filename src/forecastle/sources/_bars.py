@@ -37,29 +37,27 @@ def close_bars(times: pl.Series, instrument: Instrument, timeframe: Timeframe) -
 
 def _sessions(market: Exchange, moments: Times, instrument: Instrument, timeframe: Timeframe) -> tuple[Times, Times]:
     opens, closes = market.bars(moments.min() - 35 * _DAY, moments.max() + 35 * _DAY, timeframe)
-    days, firsts = moments.astype("datetime64[D]"), opens.astype("datetime64[D]")
-    if timeframe == "1d":
-        rows = np.clip(np.searchsorted(firsts, days), 0, firsts.size - 1)
-        strange = firsts[rows] != days
-        if strange.any():
-            row = int(strange.argmax())
-            raise DataInvalid(
-                f"{int(strange.sum())} of {days.size} dates are no session of {market.name}, the first is {days[row]} "
-                f"(data row {row + 1}).",
-                f"{instrument} trades by the calendar of {market.name}; the market was closed on that day.",
-                "Leave these rows out, or name the market it is listed on, such as 4063.XTKS.",
-            )
-        return opens[rows], closes[rows]
-    # A week or a month may be dated by any of its days: by its first calendar day or its first session.
-    key = _period(firsts, timeframe)
-    rows = np.clip(np.searchsorted(key, _period(days, timeframe)), 0, key.size - 1)
+    days = moments.astype("datetime64[D]")
+    # The close carries the date of its session: Sydney opens on the evening before, in UTC.
+    known, wanted = _period(closes.astype("datetime64[D]"), timeframe), _period(days, timeframe)
+    strange = ~np.isin(wanted, known)
+    if strange.any():
+        row = int(strange.argmax())
+        raise DataInvalid(
+            f"{int(strange.sum())} of {days.size} dates are no session of {market.name}, the first is {days[row]} "
+            f"(data row {row + 1}).",
+            f"{instrument} trades by the calendar of {market.name}; the market was closed on that day.",
+            "Leave these rows out, or name the market it is listed on, such as 4063.XTKS.",
+        )
+    rows = np.searchsorted(known, wanted)
     return opens[rows], closes[rows]
 
 
 def _period(days: Times, timeframe: Timeframe) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Number days, weeks or months: a week or a month may be dated by any of its days."""
     if timeframe == "1mo":
         return days.astype("datetime64[M]").astype(np.int64)
-    return (days.astype(np.int64) + 3) // 7
+    return (days.astype(np.int64) + 3) // 7 if timeframe == "1w" else days.astype(np.int64)
 
 
 def _inside_sessions(market: Exchange, moments: Times, timeframe: Timeframe) -> tuple[Times, Times]:

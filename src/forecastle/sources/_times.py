@@ -16,7 +16,10 @@ UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 0}
 """Microseconds in one; nanoseconds are divided."""
 _ZONED = re.compile(r"(Z|UTC|GMT|[+-]\d{2}:?\d{2})$", re.IGNORECASE)
 _DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
-_MIDNIGHT = re.compile(r"^\d{4}-\d{2}-\d{2}[T ]00:00(:00(\.0+)?)?$")
+_DAY_OR_MIDNIGHT = r"^(\d{4}-\d{2}-\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?$"
+_DAY_OF_SESSION = r"^(\d{4}-\d{2}-\d{2})(?:[T ].*)?$"
+_CLOCK = re.compile(r"%[-_0]?[HIklTRrXcs+]")
+"""The parts of a time format that tell the time of day."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class TimeReading:
     zone: str
 
 
+_SESSION_DATE = TimeReading("date", "session date as written")
+
+
 def read_times(
     raw: pl.Series, instrument: Instrument, timeframe: Timeframe, zone: str | None, form: str | None
 ) -> tuple[pl.Series, TimeReading]:
@@ -35,17 +41,19 @@ def read_times(
     For a bar of a day or more on an exchange only the written date counts, at midnight UTC. Raises ``DataInvalid`` for
     unreadable, ambiguous or impossible times.
     """
+    dated = not is_intraday(timeframe) and not instrument.always_open
     if isinstance(raw.dtype, pl.Datetime):
-        times, reading = _datetimes(raw, zone)
+        times, reading = _datetimes(raw, zone, dated=dated)
     elif raw.dtype == pl.Date:
         times, reading = (raw.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), TimeReading("date", "as dated"))
     else:
         text = raw.cast(pl.String).str.strip_chars()
-        numbers = text.cast(pl.Float64, strict=False)
-        if form is None and numbers.null_count() == 0:
+        numbers = text.cast(pl.Float64, strict=False).fill_nan(None)
+        if form is None and numbers.null_count() < len(numbers):
+            _all_read(numbers, text)
             times, reading = _numbers(numbers, raw if raw.dtype.is_integer() else text.cast(pl.Int64, strict=False))
         else:
-            times, reading = _texts(text, instrument, timeframe, zone, form)
+            times, reading = _texts(text, timeframe, zone, form, dated=dated)
     if reading.unit == "date" and is_intraday(timeframe):
         raise DataInvalid(
             f"The times are dates, such as {raw[0]}.", f"Bars of {timeframe} need a time of day.",
@@ -76,21 +84,22 @@ def _numbers(numbers: pl.Series, whole: pl.Series) -> tuple[pl.Series, TimeReadi
 
 
 def _texts(
-    text: pl.Series, instrument: Instrument, timeframe: Timeframe, zone: str | None, form: str | None
+    text: pl.Series, timeframe: Timeframe, zone: str | None, form: str | None, *, dated: bool
 ) -> tuple[pl.Series, TimeReading]:
     first = next((t for t in text if t), "")
     if form is not None:
-        return _formatted(text, timeframe, zone, form)
-    if _DATE.match(first) or (not is_intraday(timeframe) and _MIDNIGHT.match(first)):
-        return _parse(text.str.slice(0, 10), "%Y-%m-%d", text), TimeReading("date", "as dated")
+        return _formatted(text, zone, form, dated=dated)
+    if _DATE.match(first) or (not is_intraday(timeframe) and re.match(_DAY_OR_MIDNIGHT, first)):
+        days = text.str.extract(_DAY_OF_SESSION if dated else _DAY_OR_MIDNIGHT)
+        return _parse(days, "%Y-%m-%d", text), TimeReading("date", "as dated")
     if not re.match(r"^\d{4}-\d{2}-\d{2}[T ]", first):
         raise DataInvalid(
             f"The time '{first}' is not written year-month-day.",
             "Day and month could be taken for each other.",
             "Say how it is written, for example --time-format '%m/%d/%Y' or '%d.%m.%Y %H:%M'.",
         )
-    if not is_intraday(timeframe) and not instrument.always_open:
-        return _parse(text.str.slice(0, 10), "%Y-%m-%d", text), TimeReading("date", "session date as written")
+    if dated:
+        return _parse(text.str.extract(_DAY_OF_SESSION), "%Y-%m-%d", text), _SESSION_DATE
     if _ZONED.search(first):
         return _zoned(text), TimeReading("text", "written in each time")
     return _local(_parse(_plain(text), None, text, aware=False), zone, first), TimeReading("text", zone or "")
@@ -106,8 +115,12 @@ def _zoned(text: pl.Series) -> pl.Series:
     return _parse(_plain(offset), "zoned", text)
 
 
-def _formatted(text: pl.Series, timeframe: Timeframe, zone: str | None, form: str) -> tuple[pl.Series, TimeReading]:
-    if "%z" in form or "%H" not in form:
+def _formatted(text: pl.Series, zone: str | None, form: str, *, dated: bool) -> tuple[pl.Series, TimeReading]:
+    if dated and _CLOCK.search(form):
+        if form.endswith("%z"):  # the offset would turn the date into that of UTC
+            text, form = text.str.replace(r"\s*(Z|[+-]\d{2}:?\d{2})$", ""), form.removesuffix("%z").rstrip()
+        return _day_of(_parse(text, form, text, aware=False)), _SESSION_DATE
+    if "%z" in form or not _CLOCK.search(form):
         unit = "text" if "%z" in form else "date"
         return _parse(text, form, text), TimeReading(unit, "written in each time" if unit == "text" else "as dated")
     return _local(_parse(text, form, text, aware=False), zone, str(text[0])), TimeReading("text", zone or "")
@@ -123,7 +136,7 @@ def _parse(text: pl.Series, form: str | None, original: pl.Series, *, aware: boo
         kinds = [pl.col("t").str.to_datetime(f, strict=False, time_unit="us") for f in local]
     elif "%z" in form:
         kinds = [pl.col("t").str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC")]
-    elif "%H" in form:
+    elif _CLOCK.search(form):
         kinds = [pl.col("t").str.to_datetime(form, strict=False, time_unit="us")]
     else:
         kinds = [pl.col("t").str.to_date(form, strict=False).cast(pl.Datetime("us"))]
@@ -136,23 +149,30 @@ def _all_read(times: pl.Series, original: pl.Series) -> None:
     unread = times.is_null()
     if unread.any():
         row = int(unread.arg_max() or 0)
+        like = f"as '{original.filter(~unread)[0]}' can" if not unread.all() else "that way"
         raise DataInvalid(
             f"'{original[row] or ''}' (data row {row + 1}) is no time like the others.",
-            f"{int(unread.sum())} of {len(times)} times cannot be read as '{original[0]}' can.",
+            f"{int(unread.sum())} of {len(times)} times cannot be read {like}.",
             "Mend these rows, or say how times are written with --time-format.",
         )
 
 
-def _datetimes(raw: pl.Series, zone: str | None) -> tuple[pl.Series, TimeReading]:
+def _datetimes(raw: pl.Series, zone: str | None, *, dated: bool) -> tuple[pl.Series, TimeReading]:
     written = raw.dtype.time_zone  # type: ignore[attr-defined]
     times = raw.cast(pl.Datetime("us", written))
     if raw.null_count():
         _all_read(times, raw.cast(pl.String))
+    if dated:
+        return _day_of(times.dt.replace_time_zone(None)), _SESSION_DATE
     if written:
         return times.dt.convert_time_zone("UTC"), TimeReading("datetime", str(written))
     if bool((times.dt.truncate("1d") == times).all()):
         return times.dt.replace_time_zone("UTC"), TimeReading("date", "as dated")
     return _local(times, zone, str(raw[0])), TimeReading("datetime", zone or "")
+
+
+def _day_of(times: pl.Series) -> pl.Series:
+    return times.dt.truncate("1d").dt.replace_time_zone("UTC")
 
 
 def _local(times: pl.Series, zone: str | None, example: str) -> pl.Series:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +54,7 @@ def read_table(path: Path) -> pl.DataFrame:
         )  # fmt: skip
     try:
         table = reader(content, path)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (pl.exceptions.PolarsError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise DataInvalid(
             f"{path.name} is no readable {kind}.", _first_line(error), "Open it and mend that place."
         ) from error
@@ -69,17 +71,11 @@ def guess_mapping(table: pl.DataFrame, instrument: Instrument, columns: str | No
     """
     if columns and "=" not in columns:
         return _by_position(table, columns)
-    lower = {c.strip().lower().replace(" ", "_"): c for c in reversed(table.columns)}
-    found = {name: lower[name] for name in NAMES if name in lower}
-    for alias in (f"volume_{instrument.base.lower()}", "volume_(base)", "vol"):
-        if "volume" not in found and alias in lower:
-            found["volume"] = lower[alias]
-    time = next((lower[name] for name in TIME_NAMES if name in lower), None)
-    if time:
-        found["open_time"] = time
+    named = {}
     for pair in columns.split(",") if columns else ():
         name, _, column = (part.strip() for part in pair.partition("="))
-        found[_our_name(name)] = _their_column(table, column)
+        named[_our_name(name)] = _their_column(table, column)
+    found = _by_name(table, instrument, set(named)) | named
     missing = [name for name in ("open_time", *NAMES) if name not in found]
     if missing:
         raise DataInvalid(
@@ -89,6 +85,30 @@ def guess_mapping(table: pl.DataFrame, instrument: Instrument, columns: str | No
             "--columns open_time,open,high,low,close,volume.",
         )
     return {name: found[name] for name in ("open_time", *NAMES)}
+
+
+def _by_name(table: pl.DataFrame, instrument: Instrument, named: set[str]) -> dict[str, str]:
+    """Return the columns that tell by their name what they hold, but for those that are ``named`` already."""
+    aliases = {name: (name,) for name in NAMES} | {
+        "volume": ("volume", f"volume_{instrument.base.lower()}", "volume_(base)", "vol"),
+        "open_time": TIME_NAMES,
+    }
+    columns: dict[str, list[str]] = {}
+    for column in table.columns:  # polars writes a second "close" as close_duplicated_0
+        plain = re.sub(r"_duplicated_\d+$", "", column).strip().lower().replace(" ", "_")
+        columns.setdefault(plain, []).append(column)
+    found: dict[str, str] = {}
+    for name in (n for n in aliases if n not in named):
+        same = next((columns[alias] for alias in aliases[name] if alias in columns), [])
+        if len(same) > 1:
+            raise DataInvalid(
+                f"The file has {len(same)} columns for {name}.",
+                f"All are called {same[0]}, and Forecastle does not choose between them.",
+                f"Leave one out, or name it: --columns {name}={same[1]}.",
+            )
+        if same:
+            found[name] = same[0]
+    return found
 
 
 def to_rows(
@@ -121,7 +141,7 @@ def _content(path: Path) -> bytes:
     if path.name.lower().endswith(".gz"):
         try:
             content = gzip.decompress(content)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise DataInvalid(
                 f"{path.name} is a broken gzip file.", f"{error}.", "Fetch or export it again."
             ) from error
@@ -140,7 +160,7 @@ def _csv(content: bytes, path: Path) -> pl.DataFrame:
         infer_schema=False,
         separator=_separator(lines[header or 0]),
     )
-    return table if header is None else _without_second_header(table)
+    return _without_second_header(table) if header is not None and table.height else table
 
 
 def _header_line(lines: list[str]) -> int | None:
@@ -201,6 +221,8 @@ def _by_position(table: pl.DataFrame, columns: str) -> dict[str, str]:
     if len(names) > table.width:
         raise RequestInvalid(f"--columns names {len(names)} columns.", f"The file has {table.width}.", "Name fewer.")
     pairs = {_our_name(n): c for n, c in zip(names, table.columns, strict=False) if n != "-"}
+    if len(pairs) < sum(n != "-" for n in names):
+        raise RequestInvalid("--columns names one column twice.", f"It says {columns}.", "Use - to skip a column.")
     missing = [n for n in ("open_time", *NAMES) if n not in pairs]
     if missing:
         raise RequestInvalid(

@@ -107,7 +107,7 @@ class Simulated:
         walk = np.cumsum(steps, axis=1)
         bridge = walk + np.linspace(1 / STEPS, 1, STEPS) * (r - walk[:, -1])[:, None]
         closes_log = np.log(100.0) + np.cumsum(r)
-        opens_log = np.r_[np.log(100.0), closes_log[:-1]]
+        opens_log = np.r_[np.log(100.0), closes_log][:-1]
         highs = np.exp(opens_log + np.maximum(bridge.max(axis=1), 0.0))
         lows = np.exp(opens_log + np.minimum(bridge.min(axis=1), 0.0))
         opens, closes = np.exp(opens_log), np.exp(closes_log)

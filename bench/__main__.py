@@ -1,0 +1,104 @@
+"""Print the bench table as Markdown: ``make bench``."""
+
+from __future__ import annotations
+
+import io
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from arch import arch_model
+
+from forecastle.clock import SystemClock
+from forecastle.lake import DatasetKey, Lake
+from forecastle.models.garch import GarchModel
+from forecastle.nouns import Candles, Instrument
+from forecastle.sources.bundled import Bundled
+from forecastle.sources.simulated import Simulated
+
+ROUNDS = 5
+Job = Callable[[], object]
+
+
+def side_by_side(ours: Job, theirs: Job) -> tuple[float, float]:
+    """Return the median seconds of both, run in turn after one warm-up each."""
+    ours(), theirs()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        for job, taken in zip((ours, theirs), times, strict=True):
+            start = time.perf_counter()
+            job()
+            taken.append(time.perf_counter() - start)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def python(*words: str) -> Job:
+    """Return a job that runs a fresh Python."""
+    return lambda: subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def start_up() -> list[tuple[str, float, float, str]]:
+    """Time what a person waits for first."""
+    bare = python("-c", "pass")
+    return [
+        ("forecastle --help", *side_by_side(python("-m", "forecastle", "--help"), bare), "python -c pass"),
+        ("import forecastle", *side_by_side(python("-c", "import forecastle"), bare), "python -c pass"),
+    ]
+
+
+def models() -> list[tuple[str, float, float, str]]:
+    """Time one fit, and a year of one-step forecasts between refits, against arch on the same returns."""
+    returns = Bundled().fetch(Instrument.parse("SPX.INDEX"), "1d", None, None).log_returns().values
+    window = returns[-1250:-250]
+    scaled = window / window.std()
+    fitted = GarchModel().fit(window)
+    reference = arch_model(scaled, dist="t", rescale=False)
+    params = reference.fit(disp="off").params
+
+    def arch_rows() -> None:
+        for i in range(250):
+            part = returns[i : i + 1000] / window.std()
+            arch_model(part, dist="t", rescale=False).fix(params).forecast(horizon=1)
+
+    fit = side_by_side(lambda: GarchModel().fit(window), lambda: reference.fit(disp="off"))
+    levels = np.array([0.01])
+    rows = side_by_side(lambda: fitted.one_step(returns[:1249], 1000, levels), arch_rows)
+    return [
+        ("one GARCH(1,1)-t fit, 1,000 days", *fit, "arch's fit"),
+        ("250 filtered forecasts", *rows, "arch, fix and forecast"),
+    ]
+
+
+def lake() -> list[tuple[str, float, float, str]]:
+    """Time a hash-checked read of a year of minutes against pyarrow on one file of the same rows."""
+    candles = _minutes()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Lake(Path(folder), SystemClock())
+        store.write(candles)
+        key = DatasetKey(candles.source, candles.instrument.id, candles.timeframe)
+        buffer = io.BytesIO()
+        candles.frame.write_parquet(buffer)
+        content = buffer.getvalue()
+        read = side_by_side(lambda: store.read(key), lambda: pq.read_table(io.BytesIO(content)))
+    return [(f"checked read of {len(candles):,} candles", *read, "pyarrow, one file, unchecked")]
+
+
+def _minutes() -> Candles:
+    return Simulated().fetch(Instrument.parse("BTC-USD"), "1m", None, None)
+
+
+def main() -> None:
+    """Run everything and print one table."""
+    print("| what | ours, ms | side by side, ms | ratio | against |\n|---|---|---|---|---|")
+    for name, ours, theirs, against in [*start_up(), *models(), *lake()]:
+        print(f"| {name} | {1e3 * ours:.1f} | {1e3 * theirs:.1f} | {ours / theirs:.2f} | {against} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
