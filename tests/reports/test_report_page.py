@@ -1,0 +1,145 @@
+"""The report in a real browser: nothing is asked of the network, every chart is drawn, nothing overflows, numbers agree."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from forecastle.app.report import report_of
+from forecastle.nouns import Candles, Finding, Instrument, VolatilityReport
+from forecastle.reports import volatility_html
+from forecastle.requests import CompareRequest
+from forecastle.sources.simulated import Simulated
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+HOSTILE = "</script><script>document.title='pwned'</script><img src=x onerror=alert(1)>"
+
+
+def _made(candles: Candles) -> VolatilityReport:
+    request = CompareRequest(instrument=candles.instrument, window=250, refit_every=200)
+    return report_of(candles, request)
+
+
+@pytest.fixture(scope="module")
+def real(bundled_spx: Candles) -> VolatilityReport:
+    return _made(bundled_spx.last(651))
+
+
+@pytest.fixture(scope="module")
+def simulated() -> VolatilityReport:
+    coin = Instrument.parse("BTC-USD")
+    candles = Simulated(seed=1).fetch(coin, "1h", None, datetime(2018, 2, 1, tzinfo=UTC))
+    return _made(candles)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no chromium on this machine")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+def _open(browser: Browser, file: Path, width: int, scheme: str) -> tuple[Page, list[str], list[str]]:
+    """Open the page and return it with every request it made and everything it complained about."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(file.as_uri())
+    for _ in range(150):
+        if page.evaluate("document.documentElement.dataset.charts") == "drawn":
+            return page, asked, complaints
+        time.sleep(0.2)
+    raise AssertionError("the charts were not drawn within 30 s")
+
+
+@pytest.mark.chromium
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark"), (360, "light")])
+def test_the_page_stands_alone_at_any_width(
+    browser: Browser, real: VolatilityReport, simulated: VolatilityReport, tmp_path: Path, width: int, scheme: str
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(volatility_html((real, simulated), "Two of them"), encoding="utf-8")
+    page, asked, complaints = _open(browser, file, width, scheme)
+    assert asked == [file.as_uri()]
+    assert complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.locator(".js-plotly-plot svg.main-svg").count() >= 6
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    red = int(re.findall(r"\d+", background)[0])
+    assert (red < 128) == (scheme == "dark")
+
+
+@pytest.mark.chromium
+def test_what_the_page_says_is_what_was_computed(browser: Browser, real: VolatilityReport, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(volatility_html((real,), "One"), encoding="utf-8")
+    page, _, _ = _open(browser, file, 1200, "light")
+    text = page.locator("body").inner_text()
+    forecast, score = real.headline_forecast, real.headline_score
+    assert score.risk is not None
+    assert f"{100 * forecast.sigma:.2f} %" in text
+    assert f"{100 * forecast.var(0.01):.2f} %" in text
+    assert f"{100 * forecast.es(0.01):.2f} %" in text
+    assert f"{score.qlike:.4f}" in text
+    assert real.candles.data_hash in text.replace("\n", "")
+    for model in real.comparison.scores:
+        assert model.model in text
+    recent = score.risk.path.breach[-30:].sum()
+    assert re.search(rf"last 30 days: ({recent}|no) breach", text, re.IGNORECASE)
+
+
+@pytest.mark.chromium
+def test_hostile_words_stay_words(browser: Browser, real: VolatilityReport, tmp_path: Path) -> None:
+    """A file name, a reason or a title is text, whatever it holds."""
+    finding = Finding("gap", "suspicious", 1, HOSTILE, HOSTILE)
+    quality = replace(real.quality, findings=(finding,))
+    comparison = replace(real.comparison, verdict=f"{HOSTILE}: {HOSTILE}")
+    hostile = replace(real, quality=quality, comparison=comparison, provenance={HOSTILE: HOSTILE})
+    file = tmp_path / "report.html"
+    file.write_text(volatility_html((hostile,), HOSTILE), encoding="utf-8")
+    page, asked, complaints = _open(browser, file, 1200, "light")
+    assert asked == [file.as_uri()]
+    assert complaints == []
+    assert page.title() != "pwned"
+    assert page.locator("img").count() == 0
+    assert HOSTILE in page.locator("body").inner_text()
+
+
+def test_simulated_data_are_called_so(real: VolatilityReport, simulated: VolatilityReport) -> None:
+    banner = "SIMULATED DATA"
+    assert banner in volatility_html((simulated,), "x")
+    assert banner not in volatility_html((real,), "x")
+
+
+def test_the_same_report_has_the_same_bytes(real: VolatilityReport) -> None:
+    assert volatility_html((real,), "x") == volatility_html((real,), "x")
+
+
+def test_the_page_forbids_the_network_to_itself(real: VolatilityReport) -> None:
+    policy = re.search(r'http-equiv="Content-Security-Policy"\s+content="([^"]*)"', volatility_html((real,), "x"))
+    assert policy is not None
+    assert "default-src 'none'" in policy[1]
+    assert "http" not in policy[1]
+
+
+def test_gaps_without_findings_and_without_fits_are_shown(real: VolatilityReport) -> None:
+    bare = replace(real, fits=(), forecasts=(real.headline_forecast,), quality=replace(real.quality, findings=()))
+    assert "no gaps found" in volatility_html((bare,), "x")
