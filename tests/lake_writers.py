@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -25,7 +24,7 @@ CHUNK = 7
 def context() -> ForkServerContext:
     """Return clean processes that have imported what they need already."""
     fork = multiprocessing.get_context("forkserver")
-    fork.set_forkserver_preload(["lake_writers"])
+    fork.set_forkserver_preload(["forecastle.lake"])
     return fork
 
 
@@ -79,4 +78,3 @@ def append_for_ever(pipe: Connection, root: Path, have: int) -> None:
     for rows in range(have + CHUNK, 20_000, CHUNK):
         lake.write(make_candles(rows))
         pipe.send(rows)
-        time.sleep(0.0)

@@ -151,9 +151,8 @@ def build(kind: type[R], **fields: Any) -> R:
         return kind(**fields)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"] if part != "function-plain") or "request"
+        name = ".".join(str(part) for part in first["loc"] if part != "function-plain")
         rule = first["msg"].removeprefix("Value error, ")
-        given = "" if name == "request" else f" is {first['input']!r}"
-        raise RequestInvalid(
-            f"{name}{given}.", f"{rule[:1].upper()}{rule[1:]}.", "Ask again with a value inside."
-        ) from error
+        rule = f"{rule[:1].upper()}{rule[1:]}."
+        what, why = (f"{name} is {first['input']!r}.", rule) if name else (rule, "")
+        raise RequestInvalid(what, why, "Ask again with a value inside.") from error

@@ -28,6 +28,7 @@ _MINUTES: dict[str, int] = {
     "1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240, "1d": 1440, "1w": 10080,
 }  # fmt: skip
 _MONDAY = np.datetime64("1970-01-05", "us")
+_MONTH = np.timedelta64(1, "M")
 
 
 def step_of(timeframe: Timeframe) -> np.timedelta64 | None:
@@ -82,17 +83,17 @@ class AlwaysOpen:
     def _months(start: np.datetime64, end: np.datetime64) -> tuple[Times, Times]:
         first = start.astype("datetime64[M]")
         if first.astype("datetime64[us]") < start:
-            first = first + 1
-        months = np.arange(first, end.astype("datetime64[M]") + 1, dtype="datetime64[M]")
+            first += _MONTH
+        months = np.arange(first, end.astype("datetime64[M]") + _MONTH, dtype="datetime64[M]")
         opens = months.astype("datetime64[us]")
         keep = opens < end
-        return opens[keep], (months + 1).astype("datetime64[us]")[keep]
+        return opens[keep], (months + _MONTH).astype("datetime64[us]")[keep]
 
     def next_closes(self, after: np.datetime64, timeframe: Timeframe, count: int) -> Times:
         """Return the next ``count`` closes after ``after``."""
         if timeframe == "1mo":
-            month = after.astype("datetime64[M]") + 1
-            return np.arange(month, month + count, dtype="datetime64[M]").astype("datetime64[us]")
+            month = after.astype("datetime64[M]") + _MONTH
+            return np.arange(month, month + count * _MONTH, dtype="datetime64[M]").astype("datetime64[us]")
         return after + _fixed(timeframe) * np.arange(1, count + 1)
 
     def periods_per_year(self, timeframe: Timeframe) -> float:

@@ -14,6 +14,11 @@ from typing import Any
 
 import pytest
 
+from forecastle.app.fetch import fetch
+from forecastle.nouns import Instrument
+from forecastle.requests import FetchRequest
+from forecastle.workspace import Workspace
+
 SCRIPT = Path(sys.executable).with_name("forecastle")
 
 
@@ -98,12 +103,11 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
 
 
 @pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Path:
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the bundled S&P 500 and a simulated BTC-USD; tests only read it, or take a copy."""
     home = tmp_path_factory.mktemp("filled") / "home"
-    for words in (("SPX.INDEX", "--source", "bundled"), ("BTC-USD", "--source", "simulated")):
-        ran = cli("fetch", *words, home=home)
-        assert ran.code == 0, ran.err
+    for name, source in (("SPX.INDEX", "bundled"), ("BTC-USD", "simulated")):
+        fetch(Workspace.open(home), FetchRequest(instruments=(Instrument.parse(name),), source=source))
     return home
 
 

@@ -116,8 +116,7 @@ def test_whichever_step_of_a_write_fails_the_lake_is_at_the_old_or_the_new_commi
             try:
                 lake.write(NEW)
             except StorageUnwritable as refused:
-                assert "no room" in str(refused)
-                assert refused.exit_code == 3
+                _is_about_room(refused)
             else:
                 assert not count.used, "a failed step has to be told"
                 break
@@ -175,15 +174,30 @@ def _mounted(folder: Path, options: str) -> Iterator[None]:
         subprocess.run(["umount", folder], check=True)
 
 
+def _write_until_refused(lake: Lake) -> int:
+    """Write more and more days; return how many the lake took."""
+    rows = 0
+    for more in range(100, 20_000, 400):
+        try:
+            lake.write(make_candles(more))
+        except StorageUnwritable as refused:
+            _is_about_room(refused)
+            return rows
+        rows = more
+    pytest.fail("the disk never got full")
+
+
+def _is_about_room(refused: StorageUnwritable) -> None:
+    assert "no room to write" in str(refused)
+    assert refused.exit_code == 3
+
+
 def test_a_disk_that_is_really_full_keeps_what_was_committed(tmp_path: Path) -> None:
     with _mounted(tmp_path / "disk", "size=256k"):
         lake = open_lake(tmp_path / "disk" / "raw")
-        rows, filler = 0, tmp_path / "disk" / "filler"
-        filler.write_bytes(b"x" * 60_000)
-        with pytest.raises(StorageUnwritable, match="no room to write"):
-            for more in range(100, 20_000, 400):
-                lake.write(make_candles(more))
-                rows = more
+        filler = tmp_path / "disk" / "filler"
+        filler.write_bytes(b"x" * 120_000)
+        rows = _write_until_refused(lake)
         assert rows > 0
         assert lake.read(key_of(make_candles(1))).frame.equals(make_candles(rows).frame)
         assert lake.verify() == []

@@ -1,4 +1,4 @@
-"""The report in a real browser: nothing is asked of the network, every chart is drawn, nothing overflows, numbers agree."""
+"""The report in a real browser: it asks nothing of the network, draws every chart, never overflows, tells the truth."""
 
 from __future__ import annotations
 

@@ -50,14 +50,15 @@ def forecast(
     id_: option.Id,
     horizon: Annotated[int, typer.Option("--horizon", help="Bars ahead, 1 to 250.")] = 1,
     model: Annotated[str | None, typer.Option("--model", help="One model instead of all.")] = None,
-    dist: option.Dist = "t",
+    dist: Annotated[str | None, typer.Option("--dist", help="Innovations of one garch: normal or t.")] = None,
     window: option.Window = 1000,
     timeframe: option.Timeframe = "1d",
     source: option.SourceOf = None,
     end: option.End = None,
 ) -> Answer:
     """Forecast sigma, VaR and ES over the next bars, by every model beside the naive ones."""
-    models = (requests.build(requests.ModelSpec, name=model, dist=dist),) if model else requests.DEFAULT_MODELS
+    one = {key: value for key, value in (("name", model), ("dist", dist)) if value}
+    models = (requests.build(requests.ModelSpec, **one),) if one else requests.DEFAULT_MODELS
     request = requests.build(
         requests.ForecastRequest, instrument=id_, timeframe=timeframe, source=source, end=end, horizon=horizon,
         window=window, models=models,

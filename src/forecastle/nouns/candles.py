@@ -61,7 +61,7 @@ class CandleRow(BaseModel):
 def breaches() -> dict[str, pl.Expr]:
     """Return the same rules as :class:`CandleRow`, one vectorised expression a kind of breach.
 
-    A row is bad where an expression is true. ``tests/nouns`` proves that the two say the same of any row.
+    A row is bad where an expression is true. ``tests/vocabulary`` proves that the two say the same of any row.
     """
     numbers = [*PRICES, "volume"]
     finite = pl.all_horizontal(pl.col(c).is_not_null() & pl.col(c).is_finite() for c in numbers)
@@ -122,7 +122,7 @@ class Candles:
     def __post_init__(self) -> None:
         if self.timeframe not in TIMEFRAMES:
             raise DataInvalid(f"'{self.timeframe}' is no timeframe.", f"Known: {', '.join(TIMEFRAMES)}.")
-        if dict(self.frame.schema) != SCHEMA:
+        if list(self.frame.schema.items()) != list(SCHEMA.items()):
             raise DataInvalid(
                 f"Candles of {self.instrument} have the columns {_described(self.frame.schema)}.",
                 f"They have to be {_described(pl.Schema(SCHEMA))}.",

@@ -36,7 +36,8 @@ _PAIR = re.compile(rf"^({_BASE})-([A-Z]{{3,5}})$")
 _PERPETUAL = re.compile(rf"^({_BASE})-([A-Z]{{3,5}})-PERP$")
 _INDEX = re.compile(r"^([A-Z0-9]{1,15})\.INDEX$")
 _LISTED = re.compile(r"^([A-Z0-9]{1,10}(?:[.-][A-Z])?)\.([A-Z]{4})$")
-_STOCK = re.compile(r"^[A-Z]{1,6}(?:\.[A-Z])?$")
+_STOCK = re.compile(r"^[A-Z]{1,6}(?:\.[A-KM-SU-Z])?$")
+"""A share class is a letter, but for L and T: after a dot they are London and Tokyo."""
 
 
 @dataclass(frozen=True, order=True)

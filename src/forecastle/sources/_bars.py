@@ -29,7 +29,7 @@ def close_bars(times: pl.Series, instrument: Instrument, timeframe: Timeframe) -
         )
     else:
         step = step_of(timeframe)
-        months = moments.astype("datetime64[M]") + 1
+        months = moments.astype("datetime64[M]") + np.timedelta64(1, "M")
         ends = moments + step if step is not None else months
         opens, closes = moments, ends.astype("datetime64[us]")
     return _utc(opens), _utc(closes)

@@ -43,7 +43,7 @@ class Bundled:
         table = pl.read_csv(data_folder() / FILES[instrument.id], try_parse_dates=False)
         days = table["Date"].str.strptime(pl.Date, "%m/%d/%Y").to_numpy().astype("datetime64[D]")
         opens, closes = calendar(instrument.calendar).bars(
-            days[0].astype("datetime64[us]"), (days[-1] + 1).astype("datetime64[us]"), timeframe
+            days[0].astype("datetime64[us]"), (days[-1] + np.timedelta64(1, "D")).astype("datetime64[us]"), timeframe
         )
         rows = np.searchsorted(opens.astype("datetime64[D]"), days)
         columns = {"open_time": opens[rows], "close_time": closes[rows]}
