@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FIND := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
+COMPILE := $(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 --upgrade
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode $(FIND)
 
 .DEFAULT_GOAL := help
@@ -53,8 +54,8 @@ results: $(VENV)/.dev ## remake docs/results and docs/environment.json
 	$(BIN)/python docs/make_results.py $(if $(DATA),--data "$(DATA)")
 
 locks: $(VENV)/.base ## resolve the locked versions again
-	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 --upgrade pyproject.toml -o locks/core.txt
-	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 --upgrade --extra all pyproject.toml -o locks/all.txt
+	$(COMPILE) --extra all pyproject.toml -o locks/all.txt
+	$(COMPILE) -c locks/all.txt pyproject.toml -o locks/core.txt
 
 clean: ## forget the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis report.html

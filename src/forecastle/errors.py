@@ -28,7 +28,7 @@ class ForecastleError(Exception):
     http_status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, what: str, why: str = "", hint: str = "") -> None:
+    def __init__(self, what: str, why: str, hint: str) -> None:
         super().__init__(what)
         self.what = what
         self.why = why

@@ -7,7 +7,7 @@ import polars as pl
 
 from forecastle.nouns import Candles, Finding, Instrument, QualityReport
 from forecastle.nouns.candles import breaches
-from forecastle.sessions import Timeframe
+from forecastle.sessions import Timeframe, found_in
 
 _WORDS = {
     "not_a_number": "a price or the volume is missing, NaN or infinite",
@@ -109,7 +109,7 @@ def _off_calendar(candles: Candles) -> Finding | None:
     if candles.timeframe not in ("1d", "1w", "1mo") and not candles.instrument.always_open:
         sessions, _ = candles.calendar.bars(opens[0].astype("datetime64[D]"), opens[-1] + np.timedelta64(1, "D"), "1d")
         expected, opens = sessions.astype("datetime64[D]"), opens.astype("datetime64[D]")
-    strange = opens[~np.isin(opens, expected)]
+    strange = opens[~found_in(opens, expected)]
     if not strange.size:
         return None
     detail = "the market's calendar has no bar there"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
@@ -58,6 +58,13 @@ class ModelSpec(Request):
     dist: Literal["normal", "t"] = "t"
     mean: Literal["constant", "zero"] = "constant"
 
+    @model_validator(mode="after")
+    def _only_garch_has_parameters(self) -> Self:
+        given = self.model_fields_set - {"name"}
+        if given and self.name != "garch":
+            raise ValueError(f"{self.name} takes no {', '.join(sorted(given))}; only garch does")
+        return self
+
 
 DEFAULT_MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(name="random_walk"),
@@ -69,30 +76,33 @@ DEFAULT_MODELS: tuple[ModelSpec, ...] = (
 """What every comparison shows: the naive forecasts, and GARCH(1,1) with two kinds of innovations."""
 
 
-class SeriesRequest(Request):
-    """Candles of the lake, from ``start`` (open) to ``end`` (close)."""
+class SpanRequest(Request):
+    """Something from ``start`` (open of the first bar) to ``end`` (close of the last)."""
 
-    instrument: InstrumentField
-    timeframe: Timeframe = "1d"
-    source: str | None = None
     start: Moment | None = None
     end: Moment | None = None
 
     @model_validator(mode="after")
-    def _forward(self) -> SeriesRequest:
+    def _forward(self) -> Self:
         if self.start and self.end and self.start >= self.end:
             raise ValueError(f"start {self.start:%Y-%m-%d} has to lie before end {self.end:%Y-%m-%d}")
         return self
 
 
-class FetchRequest(Request):
+class SeriesRequest(SpanRequest):
+    """Candles of the lake."""
+
+    instrument: InstrumentField
+    timeframe: Timeframe = "1d"
+    source: str | None = None
+
+
+class FetchRequest(SpanRequest):
     """Candles of a source into the lake."""
 
     instruments: tuple[InstrumentField, ...] = Field(min_length=1)
     source: str
     timeframe: Timeframe = "1d"
-    start: Moment | None = None
-    end: Moment | None = None
     seed: int = Field(default=0, ge=0)
 
 
@@ -153,6 +163,6 @@ def build(kind: type[R], **fields: Any) -> R:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"] if part != "function-plain")
         rule = first["msg"].removeprefix("Value error, ")
-        rule = f"{rule[:1].upper()}{rule[1:]}."
-        what, why = (f"{name} is {first['input']!r}.", rule) if name else (rule, "")
-        raise RequestInvalid(what, why, "Ask again with a value inside.") from error
+        rule = f"{rule[:1].upper()}{rule[1:]}.".replace("Input should be", "It has to be")
+        what = f"{name} is {first['input']!r}." if name else "The parts of the request do not fit together."
+        raise RequestInvalid(what, rule, "Ask again with a value that fits.") from error

@@ -42,6 +42,14 @@ def is_intraday(timeframe: Timeframe) -> bool:
     return timeframe in ("1m", "5m", "15m", "30m", "1h", "4h")
 
 
+def found_in(values: Times, ordered: Times) -> npt.NDArray[np.bool_]:
+    """Return which ``values`` occur in ``ordered`` (ascending), shape of ``values``: a search, not a sort of both."""
+    if not ordered.size:
+        return np.zeros(values.shape, dtype=np.bool_)
+    place = np.minimum(np.searchsorted(ordered, values), ordered.size - 1)
+    return np.asarray(ordered[place] == values)
+
+
 class Calendar(Protocol):
     """What both kinds of market answer."""
 

@@ -24,7 +24,9 @@ def walk_forward(n: int, window: int, refit_every: int) -> Iterator[Block]:
     once. Raises ``RequestInvalid`` for windows or steps below one, ``DataMissing`` where nothing is left to forecast.
     """
     if window < 1 or refit_every < 1:
-        raise RequestInvalid(f"window {window}, refit {refit_every}.", "Both have to be at least 1.")
+        raise RequestInvalid(
+            f"window {window}, refit {refit_every}.", "Both have to be at least 1.", "Choose larger ones."
+        )
     if n <= window:
         raise DataMissing(
             f"There are {n} returns and the window takes {window}.",

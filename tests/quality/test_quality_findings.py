@@ -93,10 +93,12 @@ def test_bars_without_trade_and_move_are_pointed_out() -> None:
 def test_bars_off_the_calendar_are_pointed_out() -> None:
     """Days that begin at 05:00 UTC are days of another clock; a stock's Saturday is none of its market's."""
     opens = np.arange(moment("2024-01-01T05"), moment("2024-01-06"), np.timedelta64(1, "D"))
-    shifted = candles_at(opens, np.asarray(opens + np.timedelta64(1, "D")))
+    shifted = candles_at(opens, np.asarray(opens + np.timedelta64(1, "D"), "datetime64[us]"))
     assert _kinds(inspect_candles(shifted).findings)["off_calendar"] == ("suspicious", 5)
     hours = np.array([moment("2024-01-05T15"), moment("2024-01-06T15"), moment("2024-01-08T15")])
-    stock = candles_at(hours, hours + np.timedelta64(1, "h"), timeframe="1h", instrument="AAPL")
+    stock = candles_at(
+        hours, np.asarray(hours + np.timedelta64(1, "h"), "datetime64[us]"), timeframe="1h", instrument="AAPL"
+    )
     found = _kinds(inspect_candles(stock).findings)
     assert found == {"off_calendar": ("suspicious", 1)}
 

@@ -50,7 +50,7 @@ def test_every_error_has_its_own_code_and_the_exit_code_of_its_branch() -> None:
 def test_a_message_is_what_why_and_what_to_do() -> None:
     error = errors.DataInvalid("What.", "Why.", "Do.")
     assert str(error) == "What.\nWhy.\nDo."
-    assert str(errors.DataInvalid("What.")) == "What."
+    assert str(errors.DataInvalid("What.", "", "Do.")) == "What.\nDo."
     assert error.document() == {"code": "data_invalid", "what": "What.", "why": "Why.", "hint": "Do.", "exit_code": 4}
 
 
@@ -124,7 +124,7 @@ def test_a_moment_is_utc_however_it_is_written(written: object, meant: datetime)
         (SeriesRequest, {"start": "31.01.2024"}, "start is '31.01.2024'.\nWrite it like 2024-01-31"),
         (SeriesRequest, {"start": "0001-01-01T00:00+05:00"}, "outside the years 1 to 9999"),
         (SeriesRequest, {"end": "9999-12-31T23:00-05:00"}, "outside the years 1 to 9999"),
-        (SeriesRequest, {"start": "2024-02-01", "end": "2024-01-01"}, "start 2024-02-01 has to lie before end 2024-01-01"),
+        (SeriesRequest, {"start": "2024-02-01", "end": "2024-01-01"}, "Start 2024-02-01 has to lie before end"),
         (SeriesRequest, {"start": "2024-02-01", "end": "2024-02-01"}, "has to lie before"),
         (SeriesRequest, {"timeframe": "2d"}, "timeframe is '2d'"),
         (SeriesRequest, {"instrument": "BTC USDT"}, "'BTC USDT' is not the name of an instrument"),

@@ -14,9 +14,7 @@ from forecastle.workspace import Workspace
 
 def backtest(workspace: Workspace, request: RollingRequest, progress: Progress = silent) -> RiskBacktest:
     """Return the breaches of VaR and ES of one model over the range, and what every test says."""
-    path = rolling(workspace, request, progress)
-    key = workspace.lake.resolve(request.instrument, request.timeframe, request.source)
-    return risk_backtest(path, simulated=key.source == "simulated")
+    return risk_backtest(rolling(workspace, request, progress))
 
 
 def compare(workspace: Workspace, request: CompareRequest, progress: Progress = silent) -> Comparison:
@@ -39,4 +37,4 @@ def comparison_of(candles: Candles, request: CompareRequest, progress: Progress 
                 start=request.start, end=request.end, progress=step,
             )
         )  # fmt: skip
-    return score(paths, {m.label for m in models if m.naive}, simulated=candles.simulated)
+    return score(paths, {m.label for m in models if m.naive})

@@ -106,6 +106,7 @@ def roll(
     return RollingForecast(
         candles.instrument, candles.timeframe, model.label, window, refit_every, level,
         _frame(columns, returns, window), len(blocks), failed, candles.data_hash,
+        candles.source,
     )  # fmt: skip
 
 

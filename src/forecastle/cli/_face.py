@@ -99,7 +99,9 @@ def command(group: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], 
 
         def run(*, json_: bool, home: Path | None, verbose: int, **options: Any) -> None:
             face = Face(home, verbose, json_)
-            raise typer.Exit(_answered(face, lambda: function(face, **options)))
+            with telemetry.timed(f"forecastle {name}"):
+                code = _answered(face, lambda: function(face, **options))
+            raise typer.Exit(code)
 
         own = [p.replace(kind=keyword) for p in own]
         run.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]

@@ -43,7 +43,7 @@ def _noun(value: Any) -> Any:
     if isinstance(value, Forecast):
         return forecast(value)
     if isinstance(value, RollingForecast):
-        return {**_fields(value), "breaches": int(value.breach.sum())}
+        return {**_fields(value), "simulated": value.simulated, "breaches": int(value.breach.sum())}
     if isinstance(value, Candles):
         return candles(value)
     if dataclasses.is_dataclass(value):

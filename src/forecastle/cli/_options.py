@@ -40,11 +40,11 @@ End = Annotated[str | None, typer.Option("--end", metavar="D", help="Last moment
 ModelName = Annotated[
     str, typer.Option("--model", help=f"One of: {', '.join(MODELS)}.", autocompletion=lambda: list(MODELS))
 ]
-Dist = Annotated[str, typer.Option("--dist", help="Innovations of garch: normal or t.")]
-Mean = Annotated[str, typer.Option("--mean", help="Mean of garch: constant or zero.")]
-P = Annotated[int, typer.Option("--p", help="Lags of squared residuals, 1 to 3.")]
-O = Annotated[int, typer.Option("--o", help="Lags of their negative part, 0 to 3 (GJR).")]  # noqa: E741
-Q = Annotated[int, typer.Option("--q", help="Lags of the variance, 0 to 3.")]
+Dist = Annotated[str | None, typer.Option("--dist", help="Innovations of garch: normal or t (default).")]
+Mean = Annotated[str | None, typer.Option("--mean", help="Mean of garch: constant (default) or zero.")]
+P = Annotated[int | None, typer.Option("--p", help="Lags of squared residuals of garch, 1 (default) to 3.")]
+O = Annotated[int | None, typer.Option("--o", help="Lags of their negative part, 0 (default) to 3: GJR.")]  # noqa: E741
+Q = Annotated[int | None, typer.Option("--q", help="Lags of the variance of garch, 0 to 3, default 1.")]
 Window = Annotated[int, typer.Option("--window", help="Returns a fit looks back on.")]
 Refit = Annotated[int, typer.Option("--refit", help="Bars between refits.")]
 LevelOption = Annotated[float, typer.Option("--level", help="Of VaR and ES; 0.01 is one percent.")]

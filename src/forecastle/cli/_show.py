@@ -9,13 +9,23 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from forecastle.nouns import Comparison, Forecast, QualityReport, RiskBacktest, TestResult
+from forecastle.nouns import Comparison, FitSummary, Forecast, QualityReport, RiskBacktest, TestResult
 from forecastle.units import percent
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 SIMULATED = Text.assemble(("SIMULATED DATA", "bold"), ": made up by a seed, not a market.")
+
+
+def marked(source: str | None, shown: list[RenderableType]) -> list[RenderableType]:
+    """Return what is shown, below a line that says so where the data were made up."""
+    return [SIMULATED, *shown] if source == "simulated" else shown
+
+
+def fit(item: FitSummary) -> list[RenderableType]:
+    """Return the summary as text."""
+    return marked(item.source, [str(item)])
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Group:
@@ -43,7 +53,7 @@ def forecasts(items: Sequence[Forecast]) -> list[RenderableType]:
     span = f"as of {first.as_of:%Y-%m-%d %H:%M} UTC, until {first.target_time:%Y-%m-%d %H:%M} UTC; "
     year = f"annual with {first.periods_per_year:g} periods a year; source {first.source}"
     shown: list[RenderableType] = [table(title, columns, rows), span + year]
-    return [SIMULATED, *shown] if first.source == "simulated" else shown
+    return marked(first.source, shown)
 
 
 def _status(forecast: Forecast) -> str:
@@ -67,7 +77,7 @@ def comparison(item: Comparison) -> list[RenderableType]:
     columns = ("model (* naive)", ">QLIKE", ">DM", ">p", ">breaches / expected", ">Kupiec p", ">cond. cov. p", "zone")
     title = f"{item.instrument}: {item.observations} bars of {item.timeframe}, one step ahead; DM against {rival}"
     shown: list[RenderableType] = [table(title, columns, rows), f"Verdict: {item.verdict}"]
-    return [SIMULATED, *shown] if item.simulated else shown
+    return marked(item.source, shown)
 
 
 def risk(item: RiskBacktest) -> list[RenderableType]:
@@ -94,7 +104,7 @@ def risk(item: RiskBacktest) -> list[RenderableType]:
         f"Breaches: {item.breaches}, expected {item.expected:.1f}. Refits: {path.refits}, failed {path.failed_refits}.",
         f"Verdict: {item.verdict}",
     ]
-    return [SIMULATED, *shown] if item.simulated else shown
+    return marked(path.source, shown)
 
 
 def quality(item: QualityReport) -> list[RenderableType]:

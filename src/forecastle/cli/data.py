@@ -147,8 +147,12 @@ def _candle_table(found: Candles) -> list[RenderableType]:
     if len(found) > 20:
         rows.insert(10, ("...",) * 7)
     columns = ("open_time (UTC)", "close_time", ">open", ">high", ">low", ">close", ">volume")
-    head = [show.SIMULATED] if found.simulated else []
-    return [*head, show.table(f"{found!r}", columns, rows)]
+    return show.marked(found.source, [show.table(_title(found), columns, rows)])
+
+
+def _title(found: Candles) -> str:
+    span = f"{found.start:%Y-%m-%d} to {found.end:%Y-%m-%d}"
+    return f"{found.instrument} {found.timeframe} from {found.source}: {len(found)} bars, {span}"
 
 
 def sql(

@@ -26,23 +26,24 @@ def fit(
     face: Face,
     id_: option.Id,
     model: option.ModelName = "garch",
-    p: option.P = 1,
-    o: option.O = 0,
-    q: option.Q = 1,
-    dist: option.Dist = "t",
-    mean: option.Mean = "constant",
+    p: option.P = None,
+    o: option.O = None,
+    q: option.Q = None,
+    dist: option.Dist = None,
+    mean: option.Mean = None,
     timeframe: option.Timeframe = "1d",
     source: option.SourceOf = None,
     start: option.Start = None,
     end: option.End = None,
 ) -> Answer:
     """Fit one model to all the candles: parameters, errors, likelihood, convergence."""
-    spec = requests.build(requests.ModelSpec, name=model, p=p, o=o, q=q, dist=dist, mean=mean)
+    spec = _spec(name=model, p=p, o=o, q=q, dist=dist, mean=mean)
     request = requests.build(
         requests.FitRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, model=spec
     )  # fmt: skip
     summary = app.fit.fit(face.workspace, request)
-    return Answer("volatility-fit", {"instrument": id_, "fit": summary}, [str(summary)])
+    document = {"instrument": request.instrument, "simulated": summary.source == "simulated", "fit": summary}
+    return Answer("volatility-fit", document, show.fit(summary))
 
 
 def forecast(
@@ -50,15 +51,14 @@ def forecast(
     id_: option.Id,
     horizon: Annotated[int, typer.Option("--horizon", help="Bars ahead, 1 to 250.")] = 1,
     model: Annotated[str | None, typer.Option("--model", help="One model instead of all.")] = None,
-    dist: Annotated[str | None, typer.Option("--dist", help="Innovations of one garch: normal or t.")] = None,
+    dist: option.Dist = None,
     window: option.Window = 1000,
     timeframe: option.Timeframe = "1d",
     source: option.SourceOf = None,
     end: option.End = None,
 ) -> Answer:
     """Forecast sigma, VaR and ES over the next bars, by every model beside the naive ones."""
-    one = {key: value for key, value in (("name", model), ("dist", dist)) if value}
-    models = (requests.build(requests.ModelSpec, **one),) if one else requests.DEFAULT_MODELS
+    models = (_spec(name=model, dist=dist),) if model or dist else requests.DEFAULT_MODELS
     request = requests.build(
         requests.ForecastRequest, instrument=id_, timeframe=timeframe, source=source, end=end, horizon=horizon,
         window=window, models=models,
@@ -73,7 +73,7 @@ def rolling(
     window: option.Window = 1000,
     refit: option.Refit = 20,
     model: option.ModelName = "garch",
-    dist: option.Dist = "t",
+    dist: option.Dist = None,
     level: option.LevelOption = 0.01,
     timeframe: option.Timeframe = "1d",
     source: option.SourceOf = None,
@@ -92,7 +92,7 @@ def rolling(
     ]  # fmt: skip
     title = f"{path.instrument} {path.model}: last {tail.height} of {len(path)} bars, in percent (--json gives all)"
     columns = ("target (UTC)", ">sigma", ">VaR", ">ES", ">log return", "", "")
-    return Answer("volatility-rolling", {"rolling": path}, [show.table(title, columns, rows)])
+    return Answer("volatility-rolling", {"rolling": path}, show.marked(path.source, [show.table(title, columns, rows)]))
 
 
 def backtest(
@@ -102,7 +102,7 @@ def backtest(
     end: option.End = None,
     level: option.LevelOption = 0.01,
     model: option.ModelName = "garch",
-    dist: option.Dist = "t",
+    dist: option.Dist = None,
     window: option.Window = 1000,
     refit: option.Refit = 20,
     timeframe: option.Timeframe = "1d",
@@ -112,7 +112,7 @@ def backtest(
     request = _rolling_request(id_, timeframe, source, start, end, model, dist, window, refit, level)
     with face.progress() as progress:
         result = app.compare.backtest(face.workspace, request, progress)
-    document = {k: v for k, v in vars(result).items() if k != "path"}
+    document = {k: v for k, v in vars(result).items() if k != "path"} | {"simulated": result.path.simulated}
     document |= {"instrument": result.path.instrument, "model": result.path.model, "level": level,
                  "observations": len(result.path), "data_hash": result.path.data_hash}  # fmt: skip
     return Answer("volatility-backtest", document, show.risk(result))
@@ -151,10 +151,15 @@ def compare(
 
 
 def _rolling_request(
-    id_: str, timeframe: str, source: str | None, start: str | None, end: str | None, model: str, dist: str,
+    id_: str, timeframe: str, source: str | None, start: str | None, end: str | None, model: str, dist: str | None,
     window: int, refit: int, level: float,
 ) -> requests.RollingRequest:  # fmt: skip
     return requests.build(
         requests.RollingRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end,
-        window=window, refit_every=refit, level=level, model=requests.build(requests.ModelSpec, name=model, dist=dist),
+        window=window, refit_every=refit, level=level, model=_spec(name=model, dist=dist),
     )  # fmt: skip
+
+
+def _spec(**said: str | int | None) -> requests.ModelSpec:
+    """Return the model of what was said; what was not said keeps its default."""
+    return requests.build(requests.ModelSpec, **{key: value for key, value in said.items() if value is not None})

@@ -74,7 +74,11 @@ class Lake:
         where the new rows are adjusted otherwise than the old.
         """
         if not len(candles):
-            raise DataInvalid(f"There are no candles of {candles.instrument} to write.", "The selection is empty.")
+            raise DataInvalid(
+                f"There are no candles of {candles.instrument} to write.",
+                "The selection is empty.",
+                "Choose a wider range.",
+            )
         key = DatasetKey(candles.source, candles.instrument.id, candles.timeframe)
         with writer_lock(self.root, self._clock):
             manifest = Manifest(self.root)

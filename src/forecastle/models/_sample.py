@@ -52,6 +52,11 @@ class Sample:
         return cls(returns, candles)
 
     @property
+    def source(self) -> str | None:
+        """Return where the candles came from; None for a bare array."""
+        return self.candles.source if self.candles is not None else None
+
+    @property
     def data_hash(self) -> str:
         """Return the hash of the candles, or of the array."""
         if self.candles is not None:
@@ -123,7 +128,9 @@ class Fitted(ABC):
                 "Use more data, another model, or look at summary().",
             )
         if not 1 <= horizon <= MAX_HORIZON:
-            raise RequestInvalid(f"The horizon is {horizon} bars.", f"It has to lie between 1 and {MAX_HORIZON}.")
+            raise RequestInvalid(
+                f"The horizon is {horizon} bars.", f"It has to lie between 1 and {MAX_HORIZON}.", "Choose another."
+            )
         distribution = self.distribution(self.sample.returns, horizon)
         return self.sample.forecast(distribution, horizon, self.label, self.model_hash, self.status)
 

@@ -52,7 +52,10 @@ class FittedEwma(Fitted):
         """Return decay and the volatility now."""
         sigma = self.distribution(self.sample.returns, 1).sigma
         table = (Parameter("decay", self.decay), Parameter("sigma", sigma))
-        return FitSummary(self.label, "Normal", self.sample.returns.size, self.status, table, persistence=1.0)
+        return FitSummary(
+            self.label, "Normal", self.sample.returns.size, self.status, table, persistence=1.0,
+            source=self.sample.source, data_hash=self.sample.data_hash,
+        )  # fmt: skip
 
     def distribution(self, returns: FloatArray, horizon: int) -> Distribution:
         """Return a normal with ``sigma * sqrt(horizon)``: an integrated variance does not revert."""

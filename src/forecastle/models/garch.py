@@ -71,7 +71,9 @@ class GarchModel:
         _choice("initial_variance", self.initial_variance, ("backcast",))
         for name, value, low in (("p", self.p, 1), ("o", self.o, 0), ("q", self.q, 0)):
             if not (isinstance(value, int) and low <= value <= 3):
-                raise RequestInvalid(f"{name} is {value!r}.", f"It has to be a whole number from {low} to 3.")
+                raise RequestInvalid(
+                    f"{name} is {value!r}.", f"It has to be a whole number from {low} to 3.", "Choose another."
+                )
 
     @property
     def label(self) -> str:
@@ -145,6 +147,7 @@ class FittedGarch(Fitted):
             loglikelihood=self.loglikelihood, aic=2.0 * k - 2.0 * self.loglikelihood,
             bic=k * math.log(n) - 2.0 * self.loglikelihood,
             persistence=self.persistence, unconditional_sigma=sigma,
+            source=self.sample.source, data_hash=self.sample.data_hash,
         )  # fmt: skip
 
     def conditional_volatility(self) -> FloatArray:

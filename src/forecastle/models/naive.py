@@ -45,7 +45,7 @@ class FittedRandomWalk(Fitted):
         sigma = float(self.sample.returns[-DAYS_BACK:].std(ddof=1))
         return FitSummary(
             self.label, "Normal", self.sample.returns.size, self.status, (Parameter("sigma", sigma),),
-            unconditional_sigma=sigma,
+            unconditional_sigma=sigma, source=self.sample.source, data_hash=self.sample.data_hash,
         )  # fmt: skip
 
     def distribution(self, returns: FloatArray, horizon: int) -> Distribution:
@@ -91,7 +91,8 @@ class FittedHistorical(Fitted):
         n, params = self.sample.returns.size, self.params
         table = (Parameter("mu", params["mu"], params["sigma"] / n**0.5), Parameter("sigma", params["sigma"]))
         return FitSummary(
-            self.label, "Empirical", n, self.status, table, unconditional_sigma=params["sigma"]
+            self.label, "Empirical", n, self.status, table, unconditional_sigma=params["sigma"],
+            source=self.sample.source, data_hash=self.sample.data_hash,
         )  # fmt: skip
 
     def distribution(self, returns: FloatArray, horizon: int) -> Distribution:

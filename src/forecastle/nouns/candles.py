@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from forecastle.errors import DataInvalid
 from forecastle.nouns.instrument import Instrument
-from forecastle.sessions import TIMEFRAMES, Calendar, Timeframe, Times, calendar, is_intraday
+from forecastle.sessions import TIMEFRAMES, Calendar, Timeframe, Times, calendar, found_in, is_intraday
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +121,7 @@ class Candles:
 
     def __post_init__(self) -> None:
         if self.timeframe not in TIMEFRAMES:
-            raise DataInvalid(f"'{self.timeframe}' is no timeframe.", f"Known: {', '.join(TIMEFRAMES)}.")
+            raise DataInvalid(f"'{self.timeframe}' is no timeframe.", f"Known: {', '.join(TIMEFRAMES)}.", "Choose one.")
         if list(self.frame.schema.items()) != list(SCHEMA.items()):
             raise DataInvalid(
                 f"Candles of {self.instrument} have the columns {_described(self.frame.schema)}.",
@@ -197,7 +197,9 @@ class Candles:
 
     def _moment(self, column: str, row: int) -> datetime:
         if not len(self):
-            raise DataInvalid(f"There are no candles of {self.instrument} here.", "The selection is empty.")
+            raise DataInvalid(
+                f"There are no candles of {self.instrument} here.", "The selection is empty.", "Widen it."
+            )
         moment: datetime = self.frame[column][row]
         return moment.astimezone(UTC)
 
@@ -240,9 +242,9 @@ class Candles:
         if is_intraday(self.timeframe) and not self.instrument.always_open:
             expected, _ = self.calendar.bars(opens[0].astype("datetime64[D]"), opens[-1], "1d")
             have = opens.astype("datetime64[D]")
-            return expected[~np.isin(expected.astype("datetime64[D]"), have)]
+            return expected[~found_in(expected.astype("datetime64[D]"), have)]
         expected, _ = self.calendar.bars(opens[0], opens[-1], self.timeframe)
-        return expected[~np.isin(expected, opens)]
+        return expected[~found_in(expected, opens)]
 
     def log_returns(self) -> Returns:
         """Return the one-bar log returns in decimals; those that span a missing bar are left out and counted."""

@@ -33,7 +33,8 @@ class Parameter:
 class FitSummary:
     """A fit as a table. All numbers are in decimals of log return, whatever the optimiser scaled inside.
 
-    ``loglikelihood``, ``aic`` and ``bic`` are None for models that have no likelihood.
+    ``loglikelihood``, ``aic`` and ``bic`` are None for models that have no likelihood; ``source`` is where the candles
+    came from, None for a bare array.
     """
 
     model: str
@@ -46,6 +47,8 @@ class FitSummary:
     bic: float | None = None
     persistence: float | None = None
     unconditional_sigma: float | None = None
+    source: str | None = None
+    data_hash: str | None = None
 
     def __str__(self) -> str:
         head = [

@@ -54,9 +54,15 @@ class Forecast:
     def __post_init__(self) -> None:
         market = (self.instrument, self.timeframe, self.as_of, self.target_time, self.trained_until)
         if self.horizon < 1:
-            raise ForecastRefused(f"The horizon is {self.horizon} bars.", "A forecast looks at least one bar ahead.")
+            raise ForecastRefused(
+                f"The horizon is {self.horizon} bars.", "A forecast looks at least one bar ahead.", "Choose 1."
+            )
         if any(x is None for x in market) != all(x is None for x in market):
-            raise ForecastRefused("A forecast knows its market and its times wholly or not at all.")
+            raise ForecastRefused(
+                "A forecast came with some of its market and times, but not all.",
+                "It knows them wholly, or not at all (made from a bare array).",
+                "Give instrument, timeframe, as_of, target_time and trained_until together.",
+            )
         known = self.as_of and self.target_time and self.trained_until
         if known and not self.trained_until <= self.as_of < self.target_time:  # type: ignore[operator]
             raise ForecastRefused(
@@ -133,17 +139,29 @@ class RollingForecast:
     refits: int
     failed_refits: int
     data_hash: str
+    source: str | None = None
 
     def __post_init__(self) -> None:
         if dict(self.frame.schema) != ROLLING_SCHEMA:
-            raise ForecastRefused(f"A rolling forecast has the columns {', '.join(ROLLING_SCHEMA)}.")
+            raise ForecastRefused(
+                f"A rolling forecast came with the columns {', '.join(self.frame.columns)}.",
+                f"It has to have {', '.join(ROLLING_SCHEMA)}.",
+                "Build it with rolling_forecast.",
+            )
         if not bool((self.frame["as_of"] < self.frame["target_time"]).all()):
             raise ForecastRefused(
-                "Each forecast is made before its target: as_of < target_time.", "", "Report this leak."
+                "A row's as_of is not before its target_time.",
+                "Each forecast is made before its target.",
+                "This is a leak: please report it.",
             )
 
     def __len__(self) -> int:
         return self.frame.height
+
+    @property
+    def simulated(self) -> bool:
+        """Return whether the candles were made up."""
+        return self.source == "simulated"
 
     def column(self, name: Literal["outcome", "mean", "sigma", "var", "es", "q05", "q25", "q75", "q95"]) -> FloatArray:
         """Return one column as an array of shape (n,)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from forecastle.nouns.fit import FitSummary
 from forecastle.nouns.forecast import RollingForecast
 
 Zone = Literal["green", "yellow", "red"]
@@ -67,7 +66,6 @@ class RiskBacktest:
     traffic_light: TrafficLight
     acerbi_szekely: AcerbiSzekely
     verdict: str
-    simulated: bool = False
 
     @property
     def passed(self) -> bool:
@@ -97,5 +95,9 @@ class Comparison:
     scores: tuple[ModelScore, ...]
     verdict: str
     data_hash: str
-    simulated: bool = False
-    fits: tuple[FitSummary, ...] = ()
+    source: str | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Return whether the candles were made up."""
+        return self.source == "simulated"

@@ -41,7 +41,7 @@ _PARAMETERS = [
 
 def fits(report: VolatilityReport) -> Markup:
     """Return a table of parameters a fit: the headline model's open, the others closed."""
-    found = sorted(report.fits or report.comparison.fits, key=lambda f: f.model != report.headline)
+    found = sorted(report.fits, key=lambda f: f.model != report.headline)
     if not found:
         return tag("p", "None of these models has fitted parameters.")
     shown = (_fit(fit, opened=i == 0) for i, fit in enumerate(found))

@@ -17,7 +17,7 @@ SIZE = 0.05
 BASEL_DAYS = 250
 
 
-def risk_backtest(path: RollingForecast, *, simulated: bool = False) -> RiskBacktest:
+def risk_backtest(path: RollingForecast) -> RiskBacktest:
     """Return the breaches of one path and what every test says about them."""
     outcome, var, es = path.column("outcome"), path.column("var"), path.column("es")
     hits = path.breach
@@ -31,12 +31,11 @@ def risk_backtest(path: RollingForecast, *, simulated: bool = False) -> RiskBack
         traffic_light=risk.traffic_light(int(recent.sum()), recent.size, path.level),
         acerbi_szekely=risk.acerbi_szekely(outcome, var, es, path.level),
         verdict="",
-        simulated=simulated,
     )
     return _with_verdict(result)
 
 
-def compare(paths: Sequence[RollingForecast], naive: Set[str], *, simulated: bool = False) -> Comparison:
+def compare(paths: Sequence[RollingForecast], naive: Set[str]) -> Comparison:
     """Score one-step paths over the same bars: QLIKE on squared returns, and Diebold-Mariano against each naive one.
 
     ``naive`` names the labels every other model has to beat. Raises ``DataInvalid`` where the paths do not cover the
@@ -44,9 +43,11 @@ def compare(paths: Sequence[RollingForecast], naive: Set[str], *, simulated: boo
     """
     first = paths[0]
     if any(not p.frame["target_time"].equals(first.frame["target_time"]) for p in paths):
-        raise DataInvalid("The models were scored on different bars.", "A comparison needs the same bars for all.")
+        raise DataInvalid(
+            "The models were scored on different bars.", "Losses of different days differ.", "Roll all over one range."
+        )
     losses = {p.model: forecast.qlike_losses(p.column("outcome") ** 2, p.column("sigma")) for p in paths}
-    scores = sorted((_score(p, losses, naive, simulated) for p in paths), key=lambda s: s.qlike)
+    scores = sorted((_score(p, losses, naive) for p in paths), key=lambda s: s.qlike)
     return Comparison(
         instrument=str(first.instrument),
         timeframe=str(first.timeframe),
@@ -54,17 +55,15 @@ def compare(paths: Sequence[RollingForecast], naive: Set[str], *, simulated: boo
         scores=tuple(scores),
         verdict=verdict(scores),
         data_hash=first.data_hash,
-        simulated=simulated,
+        source=first.source,
     )
 
 
-def _score(path: RollingForecast, losses: dict[str, FloatArray], naive: Set[str], simulated: bool) -> ModelScore:
+def _score(path: RollingForecast, losses: dict[str, FloatArray], naive: Set[str]) -> ModelScore:
     mine = losses[path.model]
     value = forecast.qlike(path.column("outcome") ** 2, path.column("sigma"))
     against = {other: forecast.diebold_mariano(mine, losses[other]) for other in sorted(naive) if other != path.model}
-    return ModelScore(
-        path.model, path.model in naive, float(value), value.floored, against, risk_backtest(path, simulated=simulated)
-    )
+    return ModelScore(path.model, path.model in naive, float(value), value.floored, against, risk_backtest(path))
 
 
 def verdict(scores: Sequence[ModelScore]) -> str:

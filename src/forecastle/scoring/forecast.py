@@ -37,7 +37,9 @@ def qlike_losses(realized_variance: FloatArray, sigma: FloatArray) -> FloatArray
     """
     rv, s = np.asarray(realized_variance, dtype=np.float64), np.asarray(sigma, dtype=np.float64)
     if rv.shape != s.shape or rv.ndim != 1 or not rv.size:
-        raise DataInvalid(f"Realised variance has shape {rv.shape} and sigma {s.shape}.", "They have to be one series.")
+        raise DataInvalid(
+            f"Realised variance has shape {rv.shape} and sigma {s.shape}.", "They have to be one series.", "Align them."
+        )
     if not (np.isfinite(rv).all() and np.isfinite(s).all() and (s > 0).all() and (rv >= 0).all()):
         raise DataInvalid(
             "Realised variance or sigma is NaN, infinite or negative.", "A loss needs both.", "Leave it out."
@@ -62,9 +64,13 @@ def diebold_mariano(loss_a: FloatArray, loss_b: FloatArray, horizon: int = 1) ->
     d = np.asarray(loss_a, dtype=np.float64) - np.asarray(loss_b, dtype=np.float64)
     n, name = d.size, "Diebold-Mariano"
     if d.ndim != 1 or not np.isfinite(d).all():
-        raise DataInvalid("The losses are not two finite series of one length.", "Each row is one forecast of both.")
+        raise DataInvalid(
+            "The losses are not two finite series of one length.", "Each row is one forecast of both.", "Align them."
+        )
     if horizon < 1 or n <= 2 * horizon:
-        raise RequestInvalid(f"{n} losses for horizon {horizon}.", "There have to be more than twice as many losses.")
+        raise RequestInvalid(
+            f"{n} losses for horizon {horizon}.", "More than twice as many losses are needed.", "Score more bars."
+        )
     centred = d - d.mean()
     covariances = [float(centred[k:] @ centred[: n - k]) / n for k in range(horizon)]
     variance = (covariances[0] + 2.0 * sum(covariances[1:])) / n

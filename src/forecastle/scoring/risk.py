@@ -66,7 +66,9 @@ def traffic_light(breaches: int, n: int, p: float) -> TrafficLight:
     """
     _level(p)
     if not 0 <= breaches <= n or n < 1:
-        raise RequestInvalid(f"{breaches} breaches in {n} observations.", "0 <= breaches <= n and n >= 1 has to hold.")
+        raise RequestInvalid(
+            f"{breaches} breaches in {n} observations.", "0 <= breaches <= n and n >= 1 has to hold.", "Count again."
+        )
     cumulative = float(special.bdtr(breaches, n, p))
     zone = "red" if cumulative >= RED else "yellow" if cumulative >= YELLOW else "green"
     return TrafficLight(zone, breaches, n, p, cumulative)  # type: ignore[arg-type]

@@ -170,7 +170,7 @@ def _header_line(lines: list[str]) -> int | None:
         if len(cells & {*TIME_NAMES, *NAMES, "price", "last"}) >= 2:
             return number
     first = [c.strip() for c in lines[0].split(_separator(lines[0]))]
-    return None if all(_is_number(c) for c in first[1:]) else 0
+    return None if any(_is_number(c) for c in first[1:]) else 0
 
 
 def _without_second_header(table: pl.DataFrame) -> pl.DataFrame:
@@ -235,13 +235,17 @@ def _by_position(table: pl.DataFrame, columns: str) -> dict[str, str]:
 def _our_name(name: str) -> str:
     name = "open_time" if name in ("time", "date", "timestamp") else name
     if name not in ("open_time", *NAMES):
-        raise RequestInvalid(f"'{name}' is no column of candles.", f"Known: open_time, {', '.join(NAMES)}.")
+        raise RequestInvalid(
+            f"'{name}' is no column of candles.", f"Known: open_time, {', '.join(NAMES)}.", "Name one of these."
+        )
     return name
 
 
 def _their_column(table: pl.DataFrame, column: str) -> str:
     if column not in table.columns:
-        raise RequestInvalid(f"The file has no column '{column}'.", f"It has {', '.join(table.columns[:12])}.")
+        raise RequestInvalid(
+            f"The file has no column '{column}'.", f"It has {', '.join(table.columns[:12])}.", "Name one of these."
+        )
     return column
 
 

@@ -56,7 +56,9 @@ class Simulated:
         origin, usual = _span(timeframe)
         stop = _naive(end) if end else origin + usual
         if start and _naive(start) >= stop:
-            raise RequestInvalid(f"{start} is not before {end or stop}.", "A range runs from early to late.")
+            raise RequestInvalid(
+                f"{start} is not before {end or stop}.", "A range runs from early to late.", "Swap them."
+            )
         opens, closes = calendar(instrument.calendar).bars(origin, stop, timeframe)
         path = self._simulate(instrument, timeframe, opens.size)
         columns = {
