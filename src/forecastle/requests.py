@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 
 from forecastle.errors import RequestInvalid
 from forecastle.nouns.candles import Adjusted
-from forecastle.nouns.instrument import Instrument
+from forecastle.nouns.instrument import Instrument, is_simulated
 from forecastle.sessions import Timeframe
 
 
@@ -76,6 +76,10 @@ DEFAULT_MODELS: tuple[ModelSpec, ...] = (
 """What every comparison shows: the naive forecasts, and GARCH(1,1) with two kinds of innovations."""
 
 
+HEADLINE = ModelSpec(name="garch", dist="t")
+"""Whose VaR, breaches and fan are told: fixed here, not chosen per series."""
+
+
 class SpanRequest(Request):
     """Something from ``start`` (open of the first bar) to ``end`` (close of the last)."""
 
@@ -119,6 +123,12 @@ class ImportRequest(Request):
     adjusted: Adjusted | None = None
     dry_run: bool = False
 
+    @model_validator(mode="after")
+    def _own_name(self) -> Self:
+        if self.source == "bundled" or is_simulated(self.source):
+            raise ValueError(f"source '{self.source}' is the name of a source of Forecastle's own")
+        return self
+
 
 class FitRequest(SeriesRequest):
     """One fit; all the history in the range."""
@@ -144,9 +154,10 @@ class RollingRequest(SeriesRequest):
 
 
 class CompareRequest(SeriesRequest):
-    """Every model over the same bars."""
+    """Every model over the same bars; the verdict on VaR is that of ``headline``, named before, not of the luckiest."""
 
     models: tuple[ModelSpec, ...] = DEFAULT_MODELS
+    headline: ModelSpec = HEADLINE
     window: Window = 1000
     refit_every: int = Field(default=20, ge=1, le=1000)
     level: Level = 0.01

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.errors import NameUnknown, RequestInvalid
+from forecastle.errors import ForecastRefused, NameUnknown, RequestInvalid
 
 Timeframe = Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1mo"]
 TIMEFRAMES: tuple[Timeframe, ...] = get_args(Timeframe)
@@ -117,8 +117,7 @@ class Exchange:
 
     def sessions(self, start: np.datetime64, end: np.datetime64) -> tuple[Times, Times, Times]:
         """Return (date, open, close) of the sessions whose date lies in ``[start, end]`` (dates, inclusive)."""
-        table = _schedule(self.name, *_decades(start, end))
-        dates, opens, closes = table
+        dates, opens, closes, _ = _schedule(self.name, *_decades(start, end))
         lo, hi = start.astype("datetime64[D]"), end.astype("datetime64[D]")
         keep = (dates >= lo) & (dates <= hi)
         return dates[keep], opens[keep], closes[keep]
@@ -131,25 +130,43 @@ class Exchange:
         day = np.timedelta64(1, "D")
         _, opens, closes = self.sessions(start - 32 * day, end + 32 * day)
         if is_intraday(timeframe):
-            opens, closes = _within(opens, closes, _fixed(timeframe))
+            opens, closes = _within(*self._trading_hours(opens, closes), _fixed(timeframe))
         elif timeframe != "1d":
             opens, closes = _grouped(opens, closes, timeframe)
         keep = (opens >= start) & (opens < end)
         return opens[keep], closes[keep]
 
+    def _trading_hours(self, opens: Times, closes: Times) -> tuple[Times, Times]:
+        """Cut sessions at their lunch break, where the market has one."""
+        if not opens.size:
+            return opens, closes
+        all_opens, breaks = _schedule(self.name, *_decades(opens[0], closes[-1]))[1::2]
+        rows = np.searchsorted(all_opens, opens)
+        starts, ends = breaks[rows, 0], breaks[rows, 1]
+        rests = ~np.isnat(starts)
+        first = np.where(rests, starts, closes)
+        return np.sort(np.r_[opens, ends[rests]]), np.sort(np.r_[first, closes[rests]])
+
     def next_closes(self, after: np.datetime64, timeframe: Timeframe, count: int) -> Times:
-        """Return the next ``count`` closes after ``after``."""
+        """Return the next ``count`` closes after ``after``; raises ``ForecastRefused`` where fewer are known."""
         span = np.timedelta64(math.ceil(count * 400 / self.periods_per_year(timeframe)) + 62, "D")
         _, closes = self.bars(after - np.timedelta64(31, "D"), after + span, timeframe)
-        return closes[closes > after][:count]
+        following = closes[closes > after][:count]
+        if following.size < count:
+            raise ForecastRefused(
+                f"The calendar of {self.name} knows {following.size} of the next {count} bars.",
+                f"Its records end soon after {after.astype('datetime64[D]')}.",
+                "Choose a shorter horizon, or update exchange_calendars.",
+            )
+        return following
 
     def periods_per_year(self, timeframe: Timeframe) -> float:
-        """Return bars per year of 252 sessions, each of the length of the latest full session."""
+        """Return bars per year: by convention 252 sessions, each with the bars of a full session of 2025."""
         if not is_intraday(timeframe):
             return {"1d": 252.0, "1w": 52.0, "1mo": 12.0}[timeframe]
-        _, opens, closes = self.sessions(np.datetime64("2020-01-01"), np.datetime64("2020-12-31"))
-        minutes = float(np.max((closes - opens) / np.timedelta64(1, "m")))
-        return 252.0 * math.ceil(minutes / _MINUTES[timeframe])
+        opens, _ = self.bars(np.datetime64("2025-01-01", "us"), np.datetime64("2026-01-01", "us"), timeframe)
+        _, bars = np.unique(opens.astype("datetime64[D]"), return_counts=True)
+        return 252.0 * float(np.median(bars))
 
 
 def _fixed(timeframe: Timeframe) -> np.timedelta64:
@@ -192,7 +209,8 @@ def _decades(start: np.datetime64, end: np.datetime64) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=16)
-def _schedule(market: str, first_year: int, last_year: int) -> tuple[Times, Times, Times]:
+def _schedule(market: str, first_year: int, last_year: int) -> tuple[Times, Times, Times, Times]:
+    """Return (date, open, close, break) of all sessions; breaks have shape (n, 2), not-a-time where there is none."""
     calendars = _exchange_calendars()
     if market not in calendars.get_calendar_names(include_aliases=False):
         raise NameUnknown("market", market, calendars.get_calendar_names(include_aliases=False))
@@ -209,12 +227,16 @@ def _schedule(market: str, first_year: int, last_year: int) -> tuple[Times, Time
         if span["start"] >= span["end"]:
             return _no_sessions()
         frame = calendars.get_calendar(market, **span).schedule
-    as_utc = [frame[c].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]") for c in ("open", "close")]
-    return frame.index.to_numpy("datetime64[D]"), as_utc[0], as_utc[1]
+    names = ("open", "close", "break_start", "break_end")
+    opens, closes, *breaks = (
+        frame[c].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]") for c in names
+    )
+    return frame.index.to_numpy("datetime64[D]"), opens, closes, np.column_stack(breaks)
 
 
-def _no_sessions() -> tuple[Times, Times, Times]:
-    return np.array([], "datetime64[D]"), np.array([], "datetime64[us]"), np.array([], "datetime64[us]")
+def _no_sessions() -> tuple[Times, Times, Times, Times]:
+    none = np.array([], "datetime64[us]")
+    return np.array([], "datetime64[D]"), none, none, none.reshape(0, 2)
 
 
 def _exchange_calendars() -> Any:

@@ -108,7 +108,7 @@ def load_settings(
     ``ConfigurationError`` for a file that cannot be read, a value that is not allowed or an unknown key.
     """
     env = os.environ if environment is None else environment
-    here = Path.cwd() if folder is None else folder
+    here = _current_folder() if folder is None else folder
     layers = [
         (_default_home(here, env)),
         {key: (value, f"{TOML_NAME} in {here}") for key, value in _from_toml(here / TOML_NAME).items()},
@@ -137,7 +137,23 @@ def _checked(chosen: Mapping[str, tuple[Any, str]]) -> Settings:
             f"The setting {key} is {first.get('input')!r} (from {origin}).", f"{first['msg']}.",
             "Change it there; forecastle config show --origin lists all.",
         ) from error  # fmt: skip
-    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+    return settings.model_copy(update={"home": _absolute(settings.home)})
+
+
+def _current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            "The current folder is gone.", "It was deleted or moved.", "Change to another folder and try again."
+        ) from error
+
+
+def _absolute(home: Path) -> Path:
+    try:
+        return home.expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigurationError(f"The home folder is {home}.", f"{error}.", "Write its whole path.") from error
 
 
 def _default_home(here: Path, env: Mapping[str, str]) -> dict[str, tuple[Any, str]]:

@@ -91,6 +91,7 @@ def test_the_report_shows_what_the_comparison_computed(bundled_spx: Candles, req
     again = comparison_of(candles, request_of_spx)
     assert made.comparison.verdict == again.verdict
     score = made.headline_score
+    assert score is not None
     assert score.risk is not None
     frame = score.risk.path.frame
     assert score.risk.breaches == frame.filter(pl.col("outcome") < -pl.col("var")).height

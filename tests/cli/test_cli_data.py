@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Cli
+    from cli.conftest import Cli
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from forecastle.clock import FixedClock
 from forecastle.lake.lock import writer_lock
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Cli
+    from cli.conftest import Cli
 
 FETCH = ("fetch", "SPX.INDEX", "--source", "bundled")
 

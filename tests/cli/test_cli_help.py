@@ -13,7 +13,7 @@ import forecastle
 from forecastle.cli.main import root
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Cli
+    from cli.conftest import Cli
 
 GROUPS = {"config", "lake", "volatility"}
 COMMANDS = {

@@ -18,7 +18,7 @@ import pytest
 import forecastle as fc
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Cli, Ran
+    from cli.conftest import Cli, Ran
 
 SHORT = ("--window", "500", "--start", "2018-10-01")
 

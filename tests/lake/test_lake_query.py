@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from forecastle.errors import RequestInvalid
+from forecastle.errors import ConfigurationError, RequestInvalid
 from forecastle.lake import Lake, query
 from making import make_candles, open_lake, tree, with_close
 
@@ -139,3 +139,17 @@ def test_times_come_back_in_utc_whatever_the_machine_thinks(lake: Lake, monkeypa
     answer = query(lake, "SELECT min(open_time) t, CAST(min(open_time) AS DATE)::VARCHAR d FROM btc_prices")
     assert answer.schema["t"] == pl.Datetime("us", "UTC")
     assert answer.row(0)[1] == "2024-01-01"
+
+
+@pytest.mark.parametrize("when", ["'infinity'::TIMESTAMP", "'infinity'::DATE", "'290000-01-01'::DATE"])
+def test_a_time_no_calendar_has_is_refused(lake: Lake, when: str) -> None:
+    with pytest.raises(RequestInvalid, match="outside the years"):
+        query(lake, f"SELECT {when} AS t")
+
+
+def test_a_home_whose_name_is_a_pattern_is_refused(tmp_path: Path) -> None:
+    """To DuckDB * would reach the files of another home."""
+    odd = open_lake(tmp_path / "h*y" / "raw")
+    odd.write(make_candles(4))
+    with pytest.raises(ConfigurationError, match="in its name"):
+        query(odd, "SELECT count(*) FROM candles")

@@ -47,18 +47,21 @@ def test_likelihood_forecast_and_errors_agree_with_arch(
     table = {p.name: p for p in fitted.summary().parameters}
     for name in ("alpha[1]", "beta[1]"):
         assert table[name].value == pytest.approx(reference.params[name], abs=5e-3)
-        assert table[name].standard_error == pytest.approx(reference.std_err[name], rel=0.05)
+        if table[name].standard_error is None:  # at the bound of zero, where an error means nothing
+            assert reference.params[name] < 1e-4
+        else:
+            assert table[name].standard_error == pytest.approx(reference.std_err[name], rel=0.05)
 
 
 def test_filter_is_that_of_arch_for_the_same_parameters(returns: FloatArray) -> None:
-    """Same parameters, same variances to 1e-9: recursion, backcast and leverage term."""
+    """Same parameters, same variances to 1e-6: recursion, backcast and leverage term."""
     series = 100 * returns[:1500]
     fixed = arch_model(series, vol="GARCH", p=2, o=1, q=2, dist="normal", rescale=False).fix(
         np.array([0.05, 0.02, 0.03, 0.04, 0.08, 0.5, 0.35])
     )
-    ours = garch_variance(
-        series - 0.05, 0.02, np.array([0.03, 0.04]), np.array([0.08]), np.array([0.5, 0.35]), backcast(series - 0.05)
-    )
+    residuals = series - 0.05
+    start = float(backcast((residuals - residuals.mean())[None, :])[0])  # arch demeans where there is a mean
+    ours = garch_variance(series - 0.05, 0.02, np.array([0.03, 0.04]), np.array([0.08]), np.array([0.5, 0.35]), start)
     np.testing.assert_allclose(np.sqrt(ours[:-1]), fixed.conditional_volatility, rtol=1e-6)
     np.testing.assert_allclose(ours[-1], fixed.forecast(horizon=1).variance.to_numpy()[-1, 0], rtol=1e-6)
 

@@ -94,6 +94,8 @@ def test_what_the_page_says_is_what_was_computed(browser: Browser, real: Volatil
     page, _, _ = _open(browser, file, 1200, "light")
     text = page.locator("body").inner_text()
     forecast, score = real.headline_forecast, real.headline_score
+    assert forecast is not None
+    assert score is not None
     assert score.risk is not None
     assert f"{100 * forecast.sigma:.2f} %" in text
     assert f"{100 * forecast.var(0.01):.2f} %" in text
@@ -141,5 +143,5 @@ def test_the_page_forbids_the_network_to_itself(real: VolatilityReport) -> None:
 
 
 def test_gaps_without_findings_and_without_fits_are_shown(real: VolatilityReport) -> None:
-    bare = replace(real, fits=(), forecasts=(real.headline_forecast,), quality=replace(real.quality, findings=()))
+    bare = replace(real, fits=(), forecasts=real.forecasts[:1], quality=replace(real.quality, findings=()))
     assert "no gaps found" in volatility_html((bare,), "x")

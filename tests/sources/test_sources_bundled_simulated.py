@@ -14,7 +14,7 @@ from scipy import stats
 
 from forecastle.app.fetch import fetch
 from forecastle.errors import DataMissing, NameUnknown, RequestInvalid
-from forecastle.nouns import Candles, Instrument
+from forecastle.nouns import Candles, Instrument, is_simulated
 from forecastle.requests import FetchRequest, build
 from forecastle.sessions import Timeframe
 from forecastle.sources.bundled import Bundled
@@ -169,3 +169,20 @@ def test_a_fetch_refuses_what_is_not_there(workspace: Workspace, home: Path) -> 
     with pytest.raises(DataMissing, match="no closed 1d candles of AAPL"):
         fetch(workspace, build(FetchRequest, instruments=("AAPL",), source="simulated", end="2009-01-01"))
     assert not home.exists()
+
+
+def test_two_seeds_never_mix_in_one_series(workspace: Workspace) -> None:
+    """The seed is part of the source's name, and so of every row, of the lake's key and of the report."""
+    coin = Instrument.parse("BTC-USD")
+    for seed in (0, 7):
+        fetch(workspace, FetchRequest(instruments=(coin,), source="simulated", seed=seed, end=utc(2011)))
+    found = workspace.lake.datasets()
+    assert [info.key.source for info in found] == ["simulated", "simulated-7"]
+    assert all(info.commits == 1 for info in found)
+    assert all(is_simulated(info.key.source) for info in found)
+
+
+def test_nothing_is_simulated_beyond_now(workspace: Workspace) -> None:
+    coin = Instrument.parse("BTC-USD")
+    done = fetch(workspace, FetchRequest(instruments=(coin,), source="simulated", start=utc(2026, 11), end=utc(2060)))
+    assert done[0].candles.end <= workspace.clock.now()

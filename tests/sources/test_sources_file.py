@@ -32,7 +32,7 @@ def _read(
     path: Path, instrument: Instrument = BTC, timeframe: Timeframe = "1d",
     columns: str | None = None, zone: str | None = None, form: str | None = None,
 ) -> pl.DataFrame:  # fmt: skip
-    table = read_table(path)
+    table = read_table(path, columns)
     return to_rows(table, guess_mapping(table, instrument, columns), instrument, timeframe, zone, form)[0]
 
 
@@ -296,8 +296,8 @@ NO_TIMES: dict[str, tuple[str, list[object], dict[str, str], str]] = {
     "an hour that never was": ("BTC-USDT 1h", ["2024-03-10 02:30"], {"zone": NEW_YORK}, "do not exist"),
     "before bitcoin": ("BTC-USDT 1d", ["1970-01-01"], {}, "dated 1970-01-01"),
     "a holiday": ("AAPL 1d", ["2024-01-02", "2024-07-04"], {}, r"XNYS, the first is 2024-07-04 \(data row 2\)"),
-    "before the market's records": ("4063.T 1d", ["1985-01-04"], {}, "no session of XTKS, the first is 1985-01-04"),
-    "the year 2999": ("AAPL 1d", ["2999-01-02"], {}, "no session of XNYS, the first is 2999-01-02"),
+    "before the market's records": ("4063.T 1d", ["1985-01-04"], {}, "XTKS knows no session from 1985-01-04"),
+    "the year 2999": ("AAPL 1d", ["2999-01-02"], {}, "XNYS knows no session from 2999-01-02"),
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from forecastle.app.import_file import Imported, import_file
-from forecastle.errors import DataInvalid, ForecastleError
+from forecastle.errors import DataInvalid, ForecastleError, RequestInvalid
 from forecastle.nouns import Candles
 from forecastle.nouns.candles import SCHEMA
 from forecastle.requests import ImportRequest, build
@@ -147,7 +147,7 @@ def test_a_hole_is_suspicious_and_stored(workspace: Workspace, tmp_path: Path) -
 
 def test_minutes_are_no_hours(workspace: Workspace, home: Path, tmp_path: Path) -> None:
     minutes = make_candles(120, timeframe="1m")
-    with pytest.raises(DataInvalid, match="overlap"):
+    with pytest.raises(DataInvalid, match="1 minutes apart"):
         _import(workspace, _write(tmp_path / "a.parquet", minutes.frame), timeframe="1h")
     assert not home.exists()
 
@@ -248,3 +248,67 @@ def test_yahoos_and_cryptodatadownloads_files_are_read(workspace: Workspace, sha
     assert kraken.candles.frame.row(-1)[2:] == (8000.0, 8068.9, 7938.8, 8030.3, 894.3)
     assert list(kraken.candles.frame.schema) == list(SCHEMA)
     assert kraken.candles.end - kraken.candles.start > timedelta(days=2000)
+
+
+def _rows(first: str, step: timedelta, count: int, form: str = "%Y-%m-%d %H:%M:%S+00:00") -> list[str]:
+    return [f"{(datetime.fromisoformat(first) + i * step).strftime(form)},{OK}" for i in range(count)]
+
+
+MINUTE, HOUR, DAY, WEEK = (timedelta(minutes=m) for m in (1, 60, 1440, 10080))
+TOKYO = {"time_zone": "Asia/Tokyo"}
+SILENTLY_WRONG = {
+    "minutes of a stock as hours": ("AAPL", "1h", _rows("2024-01-02T14:30", MINUTE, 60), {}, "1 minutes apart"),
+    "hours as days": ("BTC-USDT", "1d", _rows("2024-01-02T00:00", HOUR, 48), {}, "60 minutes apart"),
+    "days from 08:00": ("BTC-USDT", "1d", _rows("2024-01-02T08:00", DAY, 20), {}, "480 minutes off the UTC grid"),
+    "weeks from Wednesday": ("BTC-USDT", "1w", _rows("2024-01-03T00:00", WEEK, 20), {}, "2 days off the UTC grid"),
+    "digits of a date as an epoch": ("AAPL", "1m", _rows("2024-01-02T14:30", MINUTE, 9, "%Y%m%d%H%M"), {}, "time-format"),
+    "a zone that is not used": ("BTC-USDT", "1d", _rows("2024-01-02T00:00", DAY, 9), TOKYO, "not used"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SILENTLY_WRONG)
+def test_what_would_be_silently_wrong_is_refused(workspace: Workspace, home: Path, tmp_path: Path, case: str) -> None:
+    instrument, timeframe, rows, options, words = SILENTLY_WRONG[case]
+    with pytest.raises((DataInvalid, RequestInvalid)) as refused:
+        _import(workspace, _file(tmp_path, *rows), instrument=instrument, timeframe=timeframe, **options)
+    assert words in str(refused.value)
+    assert not home.exists()
+
+
+def test_no_row_of_a_file_without_a_header_is_taken_for_one(workspace: Workspace, tmp_path: Path) -> None:
+    """A column of text, or of times, beside the numbers does not make the first row a header."""
+    path = tmp_path / "a.csv"
+    path.write_text("".join(f"2024-01-0{d},BTC,100,110,90,105,7\n" for d in range(1, 6)))
+    done = _import(workspace, path, columns="open_time,-,open,high,low,close,volume")
+    assert done.written is not None
+    assert done.written.added == 5
+
+
+def test_the_newer_files_of_yfinance_have_three_lines_of_header(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    head = "Price,Close,High,Low,Open,Volume\nTicker,BTC-USD,BTC-USD,BTC-USD,BTC-USD,BTC-USD\nDate,,,,,\n"
+    path.write_text(head + "".join(f"2024-01-0{d},105,110,90,100,7\n" for d in range(1, 6)))
+    done = _import(workspace, path, instrument="BTC-USD")
+    assert done.candles is not None
+    assert done.candles.frame["open"].to_list() == [100.0] * 5
+    assert str(done.candles.start.date()) == "2024-01-01"
+
+
+@pytest.mark.parametrize("name", ["bundled", "simulated", "simulated-7"])
+def test_the_names_of_our_own_sources_are_reserved(workspace: Workspace, tmp_path: Path, name: str) -> None:
+    with pytest.raises(RequestInvalid, match="Forecastle's own"):
+        _import(workspace, _file(tmp_path, f"2024-01-01,{OK}"), source=name)
+
+
+def test_bars_that_overlap_across_two_files_of_the_lake_are_refused(workspace: Workspace, tmp_path: Path) -> None:
+    """Hours at :30 up to the end of a year, then at :00: each file is sound, together they overlap."""
+    late = [f"2023-12-31 {h:02d}:00:00+00:00,{OK}" for h in range(20, 24)]
+    _import(workspace, _file(tmp_path, *late), timeframe="1h")
+    early = [f"{t},{OK}" for t in ("2023-12-31 23:00:00+00:00", "2024-01-01 00:00:00+00:00")]
+    _import(workspace, _file(tmp_path, *early), timeframe="1h")
+    before = tree(workspace.settings.raw)
+    half = _file(tmp_path, f"2023-12-31 23:30:00+00:00,{OK}")
+    with pytest.raises(DataInvalid, match="overlap"):
+        _import(workspace, half, timeframe="1h")
+    assert set(before) <= set(tree(workspace.settings.raw))
+    assert workspace.lake.verify() == []

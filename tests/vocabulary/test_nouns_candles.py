@@ -22,7 +22,7 @@ from forecastle.errors import DataInvalid
 from forecastle.nouns import CandleRow, Candles
 from forecastle.nouns.candles import PRICES, SCHEMA, breaches
 from forecastle.sessions import Timeframe
-from making import BTC, candles_at, make_candles, moment, utc, without
+from making import BTC, candles_at, make_candles, utc, without
 
 NEAR = st.sampled_from([1.0, 1.0000000000000002, 2.0, 3.0])
 ODD = st.sampled_from([0.0, -0.0, -1.0, math.nan, math.inf, -math.inf, 5e-324, 1.7e308, None])
@@ -243,12 +243,15 @@ def test_hours_of_a_stock_miss_whole_sessions_only() -> None:
     assert hours.log_returns().spanning_gaps == 0
 
 
-def test_returns_until_a_moment_are_those_whose_target_has_come() -> None:
-    returns = make_candles(10).log_returns()
-    known = returns.until(moment("2024-01-05"))
-    assert known.target_time.max() == moment("2024-01-05")
-    assert len(known) == 3
-    assert known.values.tolist() == returns.values[:3].tolist()
+def test_recent_is_the_shortest_tail_with_so_many_returns() -> None:
+    """A hole costs a return: the tail reaches further back by one bar."""
+    candles = without(make_candles(30), 25)
+    tail = candles.recent(10)
+    assert len(tail.log_returns()) == 10
+    assert len(tail) == 12
+    assert tail.end == candles.end
+    np.testing.assert_array_equal(tail.log_returns().values, candles.log_returns().values[-10:])
+    assert candles.recent(1000) is candles
 
 
 @pytest.mark.parametrize("n", [0, 1])

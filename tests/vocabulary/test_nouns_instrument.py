@@ -21,7 +21,9 @@ TABLE = [
     (" eth-btc ", "ETH-BTC", "pair", "ETH", "BTC", "24/7"),
     ("BTCUSD", "BTC-USD", "pair", "BTC", "USD", "24/7"),
     ("BTC-USD", "BTC-USD", "pair", "BTC", "USD", "24/7"),
-    ("ETHFDUSD", "ETH-FDUSD", "pair", "ETH", "FDUSD", "24/7"),
+    ("ETH/FDUSD", "ETH-FDUSD", "pair", "ETH", "FDUSD", "24/7"),
+    ("N225.INDEX", "N225.INDEX", "index", "N225", "JPY", "XTKS"),
+    ("VIX", "VIX.INDEX", "index", "VIX", "USD", "XNYS"),
     ("1INCHUSDT", "1INCH-USDT", "pair", "1INCH", "USDT", "24/7"),
     ("BTC-USDT-PERP", "BTC-USDT-PERP", "perpetual", "BTC", "USDT", "24/7"),
     ("btc/usdt-perp", "BTC-USDT-PERP", "perpetual", "BTC", "USDT", "24/7"),
@@ -94,3 +96,15 @@ def test_an_id_is_its_own_alias_and_a_safe_name_of_a_folder(written: str) -> Non
 def test_dollars_are_never_turned_into_tethers() -> None:
     assert Instrument.parse("BTCUSD") != Instrument.parse("BTCUSDT")
     assert Instrument.parse("BTC-USD").quote == "USD"
+
+
+@pytest.mark.parametrize("text", ["BNBUSD", "XBTUSD", "DOTUSD", "ETHFDUSD", "USDTUSD", "ARBUSD"])
+def test_a_name_that_can_be_two_pairs_is_refused_with_both(text: str) -> None:
+    with pytest.raises(RequestInvalid, match=r"\w+-\w*USD or \w+-USD|\w+-USD or") as refused:
+        Instrument.parse(text)
+    assert "dash" in refused.value.hint
+
+
+def test_an_index_nobody_knows_is_refused_since_its_calendar_is_unknown() -> None:
+    with pytest.raises(RequestInvalid, match="FOO"):
+        Instrument.parse("FOO.INDEX")

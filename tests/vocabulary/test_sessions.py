@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecastle.errors import NameUnknown
+from forecastle.errors import ForecastRefused, NameUnknown
 from forecastle.sessions import Timeframe, Times, calendar, step_of
 from making import moment
 
@@ -163,3 +163,19 @@ def test_a_month_has_no_fixed_length() -> None:
     assert step_of("1mo") is None
     assert step_of("4h") == np.timedelta64(4, "h")
     assert step_of("1w") == np.timedelta64(7, "D")
+
+
+def test_a_lunch_break_is_no_trading() -> None:
+    """Tokyo rests from 11:30 to 12:30 local time (2:30 to 3:30 UTC) and closes at 15:30 since November 2024."""
+    opens, closes = calendar("XTKS").bars(np.datetime64("2025-01-06", "us"), np.datetime64("2025-01-07", "us"), "1h")
+    spans = [f"{str(a)[11:16]}-{str(b)[11:16]}" for a, b in zip(opens, closes, strict=True)]
+    assert spans == ["00:00-01:00", "01:00-02:00", "02:00-02:30", "03:30-04:30", "04:30-05:30", "05:30-06:30"]
+    assert calendar("XTKS").periods_per_year("1h") == 252 * 6
+    assert calendar("XNYS").periods_per_year("1h") == 252 * 7
+
+
+def test_a_horizon_beyond_the_records_is_refused() -> None:
+    """Shanghai publishes its holidays a year ahead: nothing is known, and nothing said, of what comes after."""
+    last = calendar("XSHG").bars(np.datetime64("2025-01-01", "us"), np.datetime64("2030-01-01", "us"), "1d")[1][-1]
+    with pytest.raises(ForecastRefused, match="of the next 5 bars"):
+        calendar("XSHG").next_closes(last - np.timedelta64(2, "D"), "1d", 5)

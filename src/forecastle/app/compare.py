@@ -37,4 +37,4 @@ def comparison_of(candles: Candles, request: CompareRequest, progress: Progress 
                 start=request.start, end=request.end, progress=step,
             )
         )  # fmt: skip
-    return score(paths, {m.label for m in models if m.naive})
+    return score(paths, {m.label for m in models if m.naive}, model_of(request.headline).label)

@@ -32,17 +32,15 @@ def fetch(workspace: Workspace, request: FetchRequest, progress: Progress = sile
         source = source.seeded(request.seed)
     results = []
     for done, instrument in enumerate(request.instruments, 1):
-        candles = _closed(source.fetch(instrument, request.timeframe, request.start, request.end), workspace)
+        now = workspace.clock.now()
+        end = min(request.end, now) if request.end else None
+        # Bars that have not closed yet would still change: left out.
+        candles = source.fetch(instrument, request.timeframe, request.start, end).between(end=now)
         if not len(candles):
             raise _nothing(instrument, request)
         results.append(Fetched(candles, workspace.lake.write(candles)))
         progress(done, len(request.instruments), "fetch")
     return tuple(results)
-
-
-def _closed(candles: Candles, workspace: Workspace) -> Candles:
-    """Leave out bars that have not closed yet: they would still change."""
-    return candles.between(end=workspace.clock.now())
 
 
 def _nothing(instrument: Instrument, request: FetchRequest) -> DataMissing:

@@ -5,29 +5,31 @@ from __future__ import annotations
 from forecastle.app.fit import model_of
 from forecastle.app.look import load
 from forecastle.errors import ForecastRefused
-from forecastle.nouns import Candles, Forecast
+from forecastle.nouns import Candles, ForecastSet, Refusal
 from forecastle.requests import ForecastRequest, ModelSpec
 from forecastle.workspace import Workspace
 
 
-def forecast(workspace: Workspace, request: ForecastRequest) -> tuple[Forecast, ...]:
+def forecast(workspace: Workspace, request: ForecastRequest) -> ForecastSet:
     """Return one forecast a model, fitted to the last ``window`` returns before the end of the series.
 
-    A model whose fit fails is left out; raises ``ForecastRefused`` where none is left.
+    A model that refuses (too little data, a fit that failed) is named with its reason; raises ``ForecastRefused`` where
+    none is left.
     """
-    candles = load(workspace, request)
-    return forecasts_of(candles, request.models, request.horizon, request.window)
+    return forecasts_of(load(workspace, request), request.models, request.horizon, request.window)
 
 
-def forecasts_of(candles: Candles, specs: tuple[ModelSpec, ...], horizon: int, window: int) -> tuple[Forecast, ...]:
+def forecasts_of(candles: Candles, specs: tuple[ModelSpec, ...], horizon: int, window: int) -> ForecastSet:
     """Return the forecasts from the end of ``candles``."""
-    recent = candles.last(window + 1)
-    forecasts, refused = [], []
+    recent = candles.recent(window)
+    made, refused, errors = [], [], []
     for spec in specs:
+        model = model_of(spec)
         try:
-            forecasts.append(model_of(spec).fit(recent).forecast(horizon))
+            made.append(model.fit(recent).forecast(horizon))
         except ForecastRefused as error:
-            refused.append(error)
-    if not forecasts:
-        raise refused[0]
-    return tuple(forecasts)
+            refused.append(Refusal(model.label, f"{error.what} {error.why}"))
+            errors.append(error)
+    if not made:
+        raise errors[0]
+    return ForecastSet(tuple(made), tuple(refused))

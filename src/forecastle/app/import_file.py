@@ -31,7 +31,7 @@ def import_file(workspace: Workspace, request: ImportRequest) -> Imported:
     A file with rows that break a rule of candles is refused as a whole with ``DataInvalid``: nothing is half
     written. With ``dry_run`` nothing is written and the findings are returned, invalid ones too.
     """
-    table = read_table(request.path)
+    table = read_table(request.path, request.columns)
     columns = guess_mapping(table, request.instrument, request.columns)
     rows, mapping = to_rows(
         table, columns, request.instrument, request.timeframe, request.time_zone, request.time_format

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from forecastle.errors import DataError
 from forecastle.lake import DatasetInfo, Problem, query
 from forecastle.nouns import Candles
 from forecastle.requests import SeriesRequest, build
@@ -63,7 +64,13 @@ def verify(workspace: Workspace) -> list[Problem]:
     return workspace.lake.verify()
 
 
-def list_series(workspace: Workspace) -> list[tuple[DatasetInfo, int]]:
-    """Return every series with the number of bars that its calendar has and it has not."""
-    found = workspace.lake.datasets()
-    return [(info, int(workspace.lake.read(info.key).missing().size)) for info in found]
+def list_series(workspace: Workspace) -> list[tuple[DatasetInfo, int | None]]:
+    """Return every series with the number of bars its calendar has and it has not; None where it cannot be read."""
+    return [(info, _gaps(workspace, info)) for info in workspace.lake.datasets()]
+
+
+def _gaps(workspace: Workspace, info: DatasetInfo) -> int | None:
+    try:
+        return int(workspace.lake.read(info.key).missing().size)
+    except DataError:  # one broken series must not hide the others; lake verify says what is wrong
+        return None

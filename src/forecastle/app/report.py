@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -11,17 +12,15 @@ from forecastle.app.compare import comparison_of
 from forecastle.app.fit import model_of
 from forecastle.app.forecast import forecasts_of
 from forecastle.app.rolling import load_with_burn_in
+from forecastle.errors import ForecastRefused, RequestInvalid
 from forecastle.lake.atomic import write_bytes
 from forecastle.models.garch import PATHS, SEED
-from forecastle.nouns import Candles, VolatilityReport
+from forecastle.nouns import Candles, FitSummary, VolatilityReport
 from forecastle.ports import Progress, silent
 from forecastle.quality import inspect_candles
 from forecastle.reports import volatility_html
-from forecastle.requests import CompareRequest, ModelSpec
+from forecastle.requests import CompareRequest
 from forecastle.workspace import Workspace
-
-HEADLINE = ModelSpec(name="garch", dist="t")
-"""Named before any data were seen, so that the report does not show the luckiest model."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +43,33 @@ def report(
 
 def report_of(candles: Candles, request: CompareRequest, progress: Progress = silent) -> VolatilityReport:
     """Return everything a report shows, computed from candles in hand."""
-    recent = candles.last(request.window + 1)
-    models = [model_of(spec) for spec in request.models]
-    headline = model_of(HEADLINE).label
+    forecasts = forecasts_of(candles, request.models, 1, request.window)
     return VolatilityReport(
         candles=candles,
         quality=inspect_candles(candles),
-        fits=tuple(m.fit(recent).summary() for m in models if not m.naive),
-        forecasts=forecasts_of(candles, request.models, 1, request.window),
+        fits=_fits(candles.recent(request.window), request),
+        forecasts=forecasts.made,
+        refused=forecasts.refused,
         comparison=comparison_of(candles, request, progress),
-        headline=headline,
+        headline=model_of(request.headline).label,
         provenance=_provenance(candles, request),
     )
 
 
+def _fits(recent: Candles, request: CompareRequest) -> tuple[FitSummary, ...]:
+    """Return the fits behind the forecasts; a model that refuses its data has none, and is named as refused."""
+    fits = []
+    for model in (model_of(spec) for spec in request.models):
+        if not model.naive:
+            with contextlib.suppress(ForecastRefused):
+                fits.append(model.fit(recent).summary())
+    return tuple(fits)
+
+
 def write(workspace: Workspace, reports: Sequence[VolatilityReport], title: str, out: Path) -> Written:
     """Write the page, wholly or not at all."""
+    if out.is_dir() or not out.name:
+        raise RequestInvalid(f"--out is {out}.", "It has to be a file, and that is a folder.", "Add report.html to it.")
     write_bytes(out.absolute(), volatility_html(reports, title).encode())
     return Written(tuple(reports), out)
 
@@ -67,8 +77,8 @@ def write(workspace: Workspace, reports: Sequence[VolatilityReport], title: str,
 def _provenance(candles: Candles, request: CompareRequest) -> dict[str, str]:
     command = f"forecastle report {candles.instrument} --timeframe {candles.timeframe} --source {candles.source}"
     command += f" --window {request.window} --refit {request.refit_every} --level {request.level:g}"
-    command += f" --start {request.start:%Y-%m-%d}" if request.start else ""
-    command += f" --end {request.end:%Y-%m-%d}" if request.end else ""
+    command += f" --start {request.start.isoformat()}" if request.start else ""
+    command += f" --end {request.end.isoformat()}" if request.end else ""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("forecastle", "arch", "numpy", "scipy"))
     return {
         "Command": command,

@@ -139,6 +139,13 @@ def _rows(
     """Return the columns of one block: row i sees the ``window`` returns before its target."""
     seen = returns.values[block.train_stop - window : block.test_stop - 1]
     step = fitted.one_step(seen, window, levels)
+    if not (step.sigma > 0).all():
+        dead = returns.as_of[block.train_stop + int((step.sigma <= 0).argmax())]
+        raise ForecastRefused(
+            f"None of the {window} returns before {dead.astype('datetime64[m]')} UTC changes.",
+            f"{fitted.summary().model} has no volatility to forecast there.",
+            "Choose a range without this stretch; forecastle quality shows where the feed stood still.",
+        )
     fan = {f"q{round(100 * p):02d}": step.quantiles[:, i] for i, p in enumerate(FAN, 1)}
     flag = np.full(step.sigma.size, float(fresh))
     return {

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from forecastle.nouns import Candles, Forecast, Instrument, RollingForecast
+from forecastle.nouns import Candles, Forecast, Instrument, RollingForecast, is_simulated
 from forecastle.nouns.forecast import TAIL_LEVELS
 
 
@@ -59,7 +59,7 @@ def forecast(value: Forecast) -> dict[str, Any]:
     """Return one forecast; sigma, VaR and ES over the horizon in decimals of log return."""
     return {
         "instrument": plain(value.instrument), "timeframe": value.timeframe, "source": value.source,
-        "simulated": value.source == "simulated", "model": value.model, "horizon": value.horizon,
+        "simulated": is_simulated(value.source), "model": value.model, "horizon": value.horizon,
         "as_of": plain(value.as_of), "target_time": plain(value.target_time),
         "trained_until": plain(value.trained_until), "mean": plain(value.mean), "sigma": plain(value.sigma),
         "annual_sigma": plain(value.annual_sigma), "periods_per_year": plain(value.periods_per_year),

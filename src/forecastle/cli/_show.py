@@ -9,7 +9,16 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from forecastle.nouns import Comparison, FitSummary, Forecast, QualityReport, RiskBacktest, TestResult
+from forecastle.nouns import (
+    Comparison,
+    FitSummary,
+    Forecast,
+    QualityReport,
+    Refusal,
+    RiskBacktest,
+    TestResult,
+    is_simulated,
+)
 from forecastle.units import percent
 
 if TYPE_CHECKING:
@@ -20,7 +29,7 @@ SIMULATED = Text.assemble(("SIMULATED DATA", "bold"), ": made up by a seed, not 
 
 def marked(source: str | None, shown: list[RenderableType]) -> list[RenderableType]:
     """Return what is shown, below a line that says so where the data were made up."""
-    return [SIMULATED, *shown] if source == "simulated" else shown
+    return [SIMULATED, *shown] if is_simulated(source) else shown
 
 
 def fit(item: FitSummary) -> list[RenderableType]:
@@ -39,8 +48,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     return Group(Text(title, "bold"), made) if title else Group(made)
 
 
-def forecasts(items: Sequence[Forecast]) -> list[RenderableType]:
-    """Return one line a model: sigma, VaR and ES over the horizon in percent."""
+def forecasts(items: Sequence[Forecast], refused: Sequence[Refusal] = ()) -> list[RenderableType]:
+    """Return one line a model: sigma, VaR and ES over the horizon in percent; below, who refused and why."""
     first = items[0]
     bars = "bar" if first.horizon == 1 else "bars"
     title = f"{first.instrument}: log return over the next {first.horizon} {bars} of {first.timeframe}"
@@ -53,6 +62,7 @@ def forecasts(items: Sequence[Forecast]) -> list[RenderableType]:
     span = f"as of {first.as_of:%Y-%m-%d %H:%M} UTC, until {first.target_time:%Y-%m-%d %H:%M} UTC; "
     year = f"annual with {first.periods_per_year:g} periods a year; source {first.source}"
     shown: list[RenderableType] = [table(title, columns, rows), span + year]
+    shown += [f"No forecast by {r.model}: {r.reason}" for r in refused]
     return marked(first.source, shown)
 
 

@@ -180,10 +180,21 @@ def lake_list(face: Face) -> Answer:
     found = app.look.list_series(face.workspace)
     rows = [
         (s.key.instrument, s.key.timeframe, s.key.source, s.adjusted, s.rows, f"{s.first_open:%Y-%m-%d}",
-         f"{s.last_close:%Y-%m-%d}", gaps, s.files, s.commits)
+         f"{s.last_close:%Y-%m-%d}", "broken" if gaps is None else gaps, s.files, s.commits)
         for s, gaps in found
     ]  # fmt: skip
-    columns = ("instrument", "timeframe", "source", "adjusted", ">rows", "from", "to", ">gaps", ">files", ">commits")
+    columns = (
+        "instrument",
+        "timeframe",
+        "source",
+        "adjusted",
+        ">rows",
+        "first open",
+        "last close",
+        ">gaps",
+        ">files",
+        ">commits",
+    )
     shown = (
         [show.table("", columns, rows)]
         if rows

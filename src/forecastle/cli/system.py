@@ -33,7 +33,7 @@ def demo(face: Face, out: Out = None) -> Answer:
         done = app.demo.demo(face.workspace, out or Path("report.html"), progress)
     shown = []
     for made in done.reports:
-        shown += [*show.forecasts(made.forecasts), "", *show.comparison(made.comparison), ""]
+        shown += [*show.forecasts(made.forecasts, made.refused), "", *show.comparison(made.comparison), ""]
     shown.append(f"Report: {done.path.absolute()}")
     return Answer("demo", _report_document(done), shown)
 
@@ -66,7 +66,7 @@ def _report_document(done: Written) -> dict[str, object]:
         "path": str(done.path.absolute()),
         "reports": [
             {"instrument": r.candles.instrument, "simulated": r.candles.simulated, "forecasts": r.forecasts,
-             "verdict": r.comparison.verdict, "provenance": r.provenance}
+             "refused": r.refused, "verdict": r.comparison.verdict, "provenance": r.provenance}
             for r in done.reports
         ],
     }  # fmt: skip

@@ -42,7 +42,7 @@ def fit(
         requests.FitRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, model=spec
     )  # fmt: skip
     summary = app.fit.fit(face.workspace, request)
-    document = {"instrument": request.instrument, "simulated": summary.source == "simulated", "fit": summary}
+    document = {"instrument": request.instrument, "simulated": summary.simulated, "fit": summary}
     return Answer("volatility-fit", document, show.fit(summary))
 
 
@@ -63,8 +63,12 @@ def forecast(
         requests.ForecastRequest, instrument=id_, timeframe=timeframe, source=source, end=end, horizon=horizon,
         window=window, models=models,
     )  # fmt: skip
-    made = app.forecast.forecast(face.workspace, request)
-    return Answer("volatility-forecast", {"forecasts": made}, show.forecasts(made))
+    found = app.forecast.forecast(face.workspace, request)
+    return Answer(
+        "volatility-forecast",
+        {"forecasts": found.made, "refused": found.refused},
+        show.forecasts(found.made, found.refused),
+    )
 
 
 def rolling(

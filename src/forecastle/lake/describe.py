@@ -43,5 +43,5 @@ def write_description(root: Path) -> None:
     }
     for name, text in (("_README.md", README + rows + "\n"), ("schema.json", json.dumps(schema, indent=2) + "\n")):
         path = root / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+        if not path.exists() or path.read_bytes() != text.encode():
             write_bytes(path, text.encode())

@@ -76,8 +76,18 @@ class Manifest:
     def __init__(self, root: Path) -> None:
         """Read the manifest below ``root``; none yet is an empty lake. Raises ``DataCorrupt`` where it was changed."""
         self.path = root / NAME
-        self.lines = self.path.read_bytes().splitlines() if self.path.exists() else []
+        self.lines = self._read()
         self.commits = self._parse()
+
+    def _read(self) -> list[bytes]:
+        try:
+            return self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DataCorrupt(
+                f"{self.path} cannot be read.", f"{error.strerror}.", "Restore it, or make it a readable file."
+            ) from error
 
     def _parse(self) -> list[Commit]:
         commits, previous = [], GENESIS

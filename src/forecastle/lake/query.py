@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import duckdb
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from forecastle.errors import RequestInvalid
+from forecastle.errors import ConfigurationError, RequestInvalid
 from forecastle.lake.describe import COLUMNS
 from forecastle.lake.store import Lake
 
@@ -26,7 +28,9 @@ def query(lake: Lake, sql: str) -> pl.DataFrame:
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
         try:
-            return pl.DataFrame(database.sql(statement).to_arrow_table())
+            table = database.sql(statement).to_arrow_table()
+            _within_calendar(table)
+            return pl.DataFrame(table)
         except (duckdb.Error, pl.exceptions.PolarsError) as error:
             raise _refused(error) from error
 
@@ -35,6 +39,12 @@ def _create_views(database: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     paths = [str(path) for _, path in lake.current_files()]
     names = ", ".join(COLUMNS)
     if paths:
+        if any(sign in str(lake.root) for sign in "*?"):  # a path is a pattern to DuckDB, and would reach other files
+            raise ConfigurationError(
+                f"The home folder {lake.root.parent} has * or ? in its name.",
+                "DuckDB takes these for patterns.",
+                "Move it, or choose another with --home.",
+            )
         listed = ", ".join("'" + p.replace("'", "''") + "'" for p in paths)
         source = f"SELECT {names} FROM read_parquet([{listed}])"  # noqa: S608 - our own column names and paths
     else:
@@ -59,6 +69,19 @@ def _one_select(sql: str) -> duckdb.Statement:
     return statements[0]
 
 
+def _within_calendar(table: pa.Table) -> None:
+    """Refuse times outside the years 1 to 9999, infinite ones too: no table can show them."""
+    for column in table.columns:
+        if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+            seen = pc.min_max(column.cast(pa.int64() if pa.types.is_timestamp(column.type) else pa.int32()))
+            per_day = 86_400_000_000 if pa.types.is_timestamp(column.type) else 1
+            if any(v is not None and not -719_162 <= v // per_day < 2_932_897 for v in seen.as_py().values()):
+                raise RequestInvalid(
+                    "The answer holds a time outside the years 1 to 9999.", "No calendar has it.", "Filter it out."
+                )
+
+
 def _refused(error: Exception) -> RequestInvalid:
     lines = str(error).strip().splitlines()
-    return RequestInvalid(lines[0], " ".join(lines[1:3]).strip(), "The views are candles and btc_prices.")
+    why = " ".join(lines[1:3]).strip() or "DuckDB does not understand it."
+    return RequestInvalid(lines[0], why, "The views are candles and btc_prices.")

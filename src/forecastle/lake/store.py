@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,6 +87,7 @@ class Lake:
             _same_adjustment(candles, old)
             changes = list(self._changed_periods(key, candles, old))
             entries = tuple(entry for entry, _, _ in changes)
+            _no_overlap(candles, old | {entry.period: entry for entry in entries})
             added, revised = sum(a for _, a, _ in changes), sum(r for _, _, r in changes)
             if entries:
                 write_description(self.root)
@@ -205,6 +207,15 @@ class Lake:
                         )
                 except (DataCorrupt, DataInvalid) as error:
                     problems.append(Problem(entry.path, f"{error.what} {error.why}"))
+        return problems + self._torn_series(manifest)
+
+    def _torn_series(self, manifest: Manifest) -> list[Problem]:
+        """Return the series whose files are sound one by one and do not fit together."""
+        problems = []
+        for key in sorted({key for key, _ in manifest.current}):
+            for before, after in itertools.pairwise(manifest.files_of(key)):
+                if after.first_open < before.last_close:
+                    problems.append(Problem(after.path, f"It begins before {before.path} ends."))
         return problems
 
     def current_files(self) -> list[tuple[FileEntry, Path]]:
@@ -231,6 +242,18 @@ class Lake:
                 f"{path} is not the file that was committed.", "Its SHA-256 differs from the manifest's.", hint
             )
         return content
+
+
+def _no_overlap(candles: Candles, entries: dict[str, FileEntry]) -> None:
+    """Refuse a series whose bars overlap where one file ends and the next begins."""
+    ordered = sorted(entries.values(), key=lambda e: e.first_open)
+    for before, after in itertools.pairwise(ordered):
+        if after.first_open < before.last_close:
+            raise DataInvalid(
+                f"Candles of {candles.instrument} would overlap at {after.first_open:%Y-%m-%d %H:%M}.",
+                f"The bar before ends at {before.last_close:%Y-%m-%d %H:%M}: new bars start at other times.",
+                "Import them under another --source name.",
+            )
 
 
 def _same_adjustment(candles: Candles, old: dict[str, FileEntry]) -> None:

@@ -13,19 +13,15 @@ BACKCAST_SPAN = 75
 BACKCAST_DECAY = 0.94
 
 
-@compiled
-def backcast(returns: FloatArray) -> float:
-    """Return the presample variance: squared deviations of the first 75 returns from the mean, weights 0.94^i.
+def backcast(residuals: FloatArray) -> FloatArray:
+    """Return the presample variance of each row: its first 75 squared residuals, weighted with 0.94^i.
 
-    The same rule as ``arch`` (Sheppard), so that filtered variances agree with its fits.
+    ``residuals`` has shape (rows, n), the result (rows,). The rule of ``arch``, so that filtered variances agree with
+    its fits.
     """
-    mean = returns.mean()
-    total, weights, weight = 0.0, 0.0, 1.0
-    for i in range(min(BACKCAST_SPAN, returns.size)):
-        total += weight * (returns[i] - mean) ** 2
-        weights += weight
-        weight *= BACKCAST_DECAY
-    return total / weights
+    span = min(BACKCAST_SPAN, residuals.shape[1])
+    weights = BACKCAST_DECAY ** np.arange(span)
+    return np.asarray(residuals[:, :span] ** 2 @ (weights / weights.sum()))
 
 
 @compiled
@@ -56,14 +52,22 @@ def garch_variance(
 
 @compiled
 def garch_rolling_variance(
-    returns: FloatArray, window: int, mu: float, omega: float, alpha: FloatArray, gamma: FloatArray, beta: FloatArray
+    residuals: FloatArray,
+    omega: float,
+    alpha: FloatArray,
+    gamma: FloatArray,
+    beta: FloatArray,
+    presample: FloatArray,
 ) -> FloatArray:
-    """Return the forecast variance after each window: row i filters ``returns[i : i + window]`` and nothing else."""
-    rows = returns.size - window + 1
+    """Return the forecast variance after each window: row i filters ``residuals[i : i + window]`` and nothing else.
+
+    ``presample`` has one value a row; ``window = residuals.size - presample.size + 1``.
+    """
+    rows = presample.size
+    window = residuals.size - rows + 1
     out = np.empty(rows)
     for i in range(rows):
-        part = returns[i : i + window]
-        out[i] = garch_variance(part - mu, omega, alpha, gamma, beta, backcast(part))[-1]
+        out[i] = garch_variance(residuals[i : i + window], omega, alpha, gamma, beta, presample[i])[-1]
     return out
 
 

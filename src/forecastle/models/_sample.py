@@ -111,7 +111,7 @@ class Fitted(ABC):
 
     @property
     def model_hash(self) -> str:
-        """Return the SHA-256 of the label and the parameters."""
+        """Return the SHA-256 of the label and the parameters; the data have a hash of their own."""
         text = json.dumps({"label": self.label, "params": {k: repr(v) for k, v in self.params.items()}}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -20,12 +20,16 @@ from forecastle.ports import OneStep
 FloatArray = npt.NDArray[np.float64]
 Dist = Literal["normal", "t"]
 Mean = Literal["constant", "zero"]
+InitialVariance = Literal["backcast", "sample"]
 
 MINIMUM_RETURNS = 250
 PATHS = 20_000
 SEED = 20261120
 """Of the simulated paths behind horizons above one bar; fixed, so that the same data give the same forecast."""
 _UNIT_ROOT = 0.9999
+_BOUND = 1e-6
+_ROUNDS = 20
+_QUIET: dict[str, Any] = {"disp": "off", "show_warning": False}
 _MEANS: dict[str, Literal["Constant", "Zero"]] = {"constant": "Constant", "zero": "Zero"}
 _STARTS = ((0.05, 0.90), (0.10, 0.80), (0.02, 0.97), (0.20, 0.60))
 """(sum of alpha, sum of beta) of the starting points tried when the first fit fails."""
@@ -49,7 +53,8 @@ class GarchModel:
     mean:
         ``"constant"`` or ``"zero"``.
     initial_variance:
-        ``"backcast"``: weighted squares of the first 75 returns, as ``arch`` has it.
+        ``"backcast"``: weighted squares of the first 75 residuals, as ``arch`` has it; ``"sample"``: the mean of the
+        squared residuals, following mu.
 
     Raises ``RequestInvalid`` for anything else.
     """
@@ -60,7 +65,7 @@ class GarchModel:
     vol: Literal["garch"] = "garch"
     dist: Dist = "t"
     mean: Mean = "constant"
-    initial_variance: Literal["backcast"] = "backcast"
+    initial_variance: InitialVariance = "backcast"
 
     naive = False
 
@@ -68,7 +73,7 @@ class GarchModel:
         _choice("vol", self.vol, ("garch",))
         _choice("dist", self.dist, get_args(Dist))
         _choice("mean", self.mean, get_args(Mean))
-        _choice("initial_variance", self.initial_variance, ("backcast",))
+        _choice("initial_variance", self.initial_variance, get_args(InitialVariance))
         for name, value, low in (("p", self.p, 1), ("o", self.o, 0), ("q", self.q, 0)):
             if not (isinstance(value, int) and low <= value <= 3):
                 raise RequestInvalid(
@@ -80,7 +85,8 @@ class GarchModel:
         """Return the name a table shows, such as ``GARCH(1,1)-t``."""
         lags = f"{self.p},{self.o},{self.q}" if self.o else f"{self.p},{self.q}"
         name = f"{'GJR-GARCH' if self.o else 'GARCH'}({lags})-{self.dist}"
-        return name if self.mean == "constant" else f"{name}, zero mean"
+        name += "" if self.mean == "constant" else ", zero mean"
+        return name if self.initial_variance == "backcast" else f"{name}, sample start"
 
     def fit(self, x: Candles | FloatArray) -> FittedGarch:
         """Fit by maximum likelihood to candles or to a 1-d array of log returns in decimals.
@@ -93,7 +99,7 @@ class GarchModel:
         scale = 1.0 / float(sample.returns.std())
         best, restarts = _maximise(self, sample.returns * scale)
         estimates = {name: float(v) / _unit(name, scale) for name, v in best.params.items()}
-        status = _judge(self, best, estimates, restarts)
+        status = _judge(best, estimates, restarts)
         likelihood = float(best.loglikelihood) + sample.returns.size * math.log(scale)
         return FittedGarch(sample, self.label, status, self, estimates, likelihood, best, scale)
 
@@ -133,12 +139,7 @@ class FittedGarch(Fitted):
 
     def summary(self) -> FitSummary:
         """Return parameters with robust standard errors (Bollerslev and Wooldridge 1992) and the criteria."""
-        result, unit = self._arch_result, self._scale
-        table = tuple(
-            Parameter(name, value, float(result.std_err[name]) / _unit(name, unit), float(result.tvalues[name]),
-                      float(result.pvalues[name]))
-            for name, value in self.estimates.items()
-        )  # fmt: skip
+        table = tuple(self._parameter(name) for name in self.estimates)
         n, k = self.sample.returns.size, len(table)
         stationary = self.persistence < _UNIT_ROOT
         sigma = math.sqrt(self.estimates["omega"] / (1.0 - self.persistence)) if stationary else None
@@ -150,6 +151,13 @@ class FittedGarch(Fitted):
             source=self.sample.source, data_hash=self.sample.data_hash,
         )  # fmt: skip
 
+    def _parameter(self, name: str) -> Parameter:
+        value, result = self.estimates[name], self._arch_result
+        if _on_bound(name, value):
+            return Parameter(name, value)
+        error = float(result.std_err[name]) / _unit(name, self._scale)
+        return Parameter(name, value, error, float(result.tvalues[name]), float(result.pvalues[name]))
+
     def conditional_volatility(self) -> FloatArray:
         """Return the filtered sigma of every return of the sample, shape (n,), in decimals."""
         return np.sqrt(self._variances(self.sample.returns)[:-1])
@@ -157,8 +165,9 @@ class FittedGarch(Fitted):
     def distribution(self, returns: FloatArray, horizon: int) -> Distribution:
         """Return the distribution of the sum of the next ``horizon`` returns.
 
-        One bar: exact. More: 20,000 simulated paths with a fixed seed for the shape, scaled to the exact variance
-        (the sum of the expected variances, for returns are uncorrelated).
+        One bar: exact. More: the shape of 20,000 simulated paths with a fixed seed, in units of the exact sigma (the
+        root of the sum of the expected variances, for returns are uncorrelated). The sample's own standard deviation
+        is not used: with heavy tails it has a large error.
         """
         s2 = self._variances(returns)
         if horizon == 1:
@@ -166,16 +175,26 @@ class FittedGarch(Fitted):
         residuals = returns - self.mu
         total = self._simulate(residuals, s2, horizon)
         sigma = math.sqrt(self._expected_variances(residuals, s2, horizon).sum())
-        return Empirical(self.mu * horizon, sigma, np.sort((total - total.mean()) / total.std()))
+        return Empirical(self.mu * horizon, sigma, np.sort(total / sigma))
 
     def one_step(self, returns: FloatArray, window: int, levels: FloatArray) -> OneStep:
         """Return row i filtered over ``returns[i : i + window]`` with these parameters."""
-        variance = garch_rolling_variance(returns, window, self.mu, self.estimates["omega"], *self._lags)
+        windows = np.lib.stride_tricks.sliding_window_view(returns, window)
+        presample = self._presample(windows)
+        variance = garch_rolling_variance(returns - self.mu, self.estimates["omega"], *self._lags, presample)
         mean = np.full(variance.size, self.mu)
         return location_scale(mean, np.sqrt(variance), self._shape(0.0, 1.0), levels)
 
     def _variances(self, returns: FloatArray) -> FloatArray:
-        return garch_variance(returns - self.mu, self.estimates["omega"], *self._lags, backcast(returns))
+        presample = float(self._presample(returns[None, :])[0])
+        return garch_variance(returns - self.mu, self.estimates["omega"], *self._lags, presample)
+
+    def _presample(self, windows: FloatArray) -> FloatArray:
+        """Return the variance before the first return of each row of ``windows``, shape (rows, n)."""
+        if self.model.initial_variance == "sample":
+            return np.asarray(((windows - self.mu) ** 2).mean(axis=1))
+        centre = windows.mean(axis=1, keepdims=True) if self.model.mean == "constant" else 0.0
+        return backcast(windows - centre)
 
     def _shape(self, mean: float, sigma: float) -> Distribution:
         return StudentT(mean, sigma, nu=self.estimates["nu"]) if self.model.dist == "t" else Normal(mean, sigma)
@@ -231,16 +250,29 @@ def _maximise(model: GarchModel, scaled: FloatArray) -> tuple[Any, int]:
     specification = arch_model(
         scaled, mean=_MEANS[model.mean], vol="GARCH", p=model.p, o=model.o, q=model.q, dist=model.dist, rescale=False
     )
-    quiet: dict[str, Any] = {"disp": "off", "show_warning": False}
-    best = specification.fit(**quiet)
+    if model.initial_variance == "sample":
+        return _follow_mean(specification, scaled), 0
+    best = specification.fit(**_QUIET)
     if _sound(best):
         return best, 0
     for alpha, beta in _STARTS:
         start = np.array([_start(name, alpha, beta, model) for name in best.params.index])
-        tried = specification.fit(starting_values=start, **quiet)
+        tried = specification.fit(starting_values=start, **_QUIET)
         if (_sound(tried), tried.loglikelihood) > (_sound(best), best.loglikelihood):
             best = tried
     return best, len(_STARTS)
+
+
+def _follow_mean(specification: Any, scaled: FloatArray) -> Any:
+    """Fit with the presample variance at the mean of squared residuals, and again until mu no longer moves it."""
+    presample = float(scaled.var())
+    for _ in range(_ROUNDS):
+        result = specification.fit(backcast=presample, tol=1e-12, options={"maxiter": 500}, **_QUIET)
+        follows = float(((scaled - result.params.get("mu", 0.0)) ** 2).mean())
+        if abs(follows - presample) < 1e-12:
+            break
+        presample = follows
+    return result
 
 
 def _sound(result: Any) -> bool:
@@ -256,15 +288,22 @@ def _start(name: str, alpha: float, beta: float, model: GarchModel) -> float:
     return {"mu": 0.0, "omega": 1.0 - alpha - beta, "nu": 6.0}.get(name, 0.0)
 
 
-def _judge(model: GarchModel, result: Any, estimates: Mapping[str, float], restarts: int) -> FitStatus:
+def _judge(result: Any, estimates: Mapping[str, float], restarts: int) -> FitStatus:
     if not _sound(result):
         reason = f"the optimiser stopped with flag {result.convergence_flag}"
         return FitStatus(converged=False, reason=reason, restarts=restarts)
-    persistence = _persistence(estimates)
-    if persistence >= _UNIT_ROOT:
-        reason = f"persistence {persistence:.4f}: the variance does not revert to a mean"
-        return FitStatus(converged=True, reason=reason, restarts=restarts)
-    return FitStatus(converged=True, restarts=restarts)
+    reservations = []
+    if _persistence(estimates) >= _UNIT_ROOT:
+        reservations.append(f"persistence {_persistence(estimates):.4f}: the variance does not revert to a mean")
+    bound = [name for name in estimates if _on_bound(name, estimates[name])]
+    if bound:
+        reservations.append(f"{', '.join(bound)} at the bound of zero")
+    return FitStatus(converged=True, reason="; ".join(reservations), restarts=restarts)
+
+
+def _on_bound(name: str, value: float) -> bool:
+    """Return whether a lag's weight is as good as zero: its standard error then means nothing."""
+    return name.partition("[")[0] in ("alpha", "beta") and value < _BOUND
 
 
 def _persistence(estimates: Mapping[str, float]) -> float:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.errors import ForecastRefused
 from forecastle.models._sample import Fitted, Sample, location_scale
 from forecastle.nouns import Candles, Distribution, Empirical, FitStatus, FitSummary, Normal, Parameter
 from forecastle.ports import OneStep
@@ -21,7 +20,10 @@ DAYS_BACK = 22
 
 @dataclass(frozen=True)
 class RandomWalk:
-    """Tomorrow as the last month: the variance of the last 22 returns (ddof 1), mean zero, normal."""
+    """Tomorrow as the last month: the variance of the last 22 returns (ddof 1), mean zero, normal.
+
+    Where these 22 never change, of all the returns in the window: a market that stood still is not without risk.
+    """
 
     label: str = "Random walk (22)"
     naive: bool = True
@@ -42,7 +44,7 @@ class FittedRandomWalk(Fitted):
 
     def summary(self) -> FitSummary:
         """Return the one number there is."""
-        sigma = float(self.sample.returns[-DAYS_BACK:].std(ddof=1))
+        sigma = self.distribution(self.sample.returns, 1).sigma
         return FitSummary(
             self.label, "Normal", self.sample.returns.size, self.status, (Parameter("sigma", sigma),),
             unconditional_sigma=sigma, source=self.sample.source, data_hash=self.sample.data_hash,
@@ -50,15 +52,15 @@ class FittedRandomWalk(Fitted):
 
     def distribution(self, returns: FloatArray, horizon: int) -> Distribution:
         """Return a normal with ``sigma * sqrt(horizon)``."""
-        sigma = float(returns[-DAYS_BACK:].std(ddof=1))
-        return Normal(0.0, _positive(sigma) * np.sqrt(horizon))
+        sigma = float(self.one_step(returns, returns.size, np.array([0.5])).sigma[0])
+        return Normal(0.0, sigma * np.sqrt(horizon))
 
     def one_step(self, returns: FloatArray, window: int, levels: FloatArray) -> OneStep:
         """Return row i from the last 22 of ``returns[i : i + window]``."""
-        rows = returns.size - window + 1
-        parts = np.lib.stride_tricks.sliding_window_view(returns, min(window, DAYS_BACK))[-rows:]
-        sigma = parts.std(axis=1, ddof=1)
-        return location_scale(np.zeros(rows), sigma, Normal(0.0, 1.0), levels)
+        windows = np.lib.stride_tricks.sliding_window_view(returns, window)
+        month = windows[:, -DAYS_BACK:].std(axis=1, ddof=1)
+        sigma = np.where(month > 0, month, windows.std(axis=1, ddof=1))
+        return location_scale(np.zeros(sigma.size), sigma, Normal(0.0, 1.0), levels)
 
 
 @dataclass(frozen=True)
@@ -107,13 +109,3 @@ class FittedHistorical(Fitted):
         rank = np.clip(np.ceil(levels * window - 1e-9).astype(int) - 1, 0, window - 1)
         tail = np.cumsum(ordered, axis=1) / np.arange(1, window + 1)
         return OneStep(parts.mean(axis=1), parts.std(axis=1, ddof=1), ordered[:, rank], -tail[:, rank])
-
-
-def _positive(sigma: float) -> float:
-    if not sigma > 0:
-        raise ForecastRefused(
-            "The last returns never change.",
-            "No volatility can be taken from them.",
-            "Check whether the feed is stale.",
-        )
-    return sigma

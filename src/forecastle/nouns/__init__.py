@@ -4,8 +4,8 @@ from forecastle.nouns.candles import CandleRow, Candles, Returns
 from forecastle.nouns.distribution import Distribution, Empirical, Normal, StudentT
 from forecastle.nouns.findings import Finding, QualityReport
 from forecastle.nouns.fit import FitStatus, FitSummary, Parameter
-from forecastle.nouns.forecast import Forecast, RollingForecast
-from forecastle.nouns.instrument import Instrument
+from forecastle.nouns.forecast import Forecast, ForecastSet, Refusal, RollingForecast
+from forecastle.nouns.instrument import Instrument, is_simulated
 from forecastle.nouns.report import VolatilityReport
 from forecastle.nouns.score import (
     AcerbiSzekely,
@@ -29,11 +29,13 @@ __all__ = [
     "FitStatus",
     "FitSummary",
     "Forecast",
+    "ForecastSet",
     "Instrument",
     "ModelScore",
     "Normal",
     "Parameter",
     "QualityReport",
+    "Refusal",
     "Returns",
     "RiskBacktest",
     "RollingForecast",
@@ -41,4 +43,5 @@ __all__ = [
     "TestResult",
     "TrafficLight",
     "VolatilityReport",
+    "is_simulated",
 ]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from forecastle.errors import DataInvalid
-from forecastle.nouns.instrument import Instrument
+from forecastle.nouns.instrument import Instrument, is_simulated
 from forecastle.sessions import TIMEFRAMES, Calendar, Timeframe, Times, calendar, found_in, is_intraday
 
 if TYPE_CHECKING:
@@ -97,11 +97,6 @@ class Returns:
     def __len__(self) -> int:
         return int(self.values.size)
 
-    def until(self, moment: np.datetime64) -> Returns:
-        """Return what was known at ``moment``."""
-        keep = self.target_time <= moment
-        return Returns(self.values[keep], self.as_of[keep], self.target_time[keep], self.spanning_gaps)
-
 
 @dataclass(frozen=True, eq=False)
 class Candles:
@@ -137,7 +132,7 @@ class Candles:
                 row = self.frame.filter(breaches()[kind]).row(0, named=True)
                 raise DataInvalid(
                     f"{count} candles of {self.instrument} break the rule '{kind}'.",
-                    f"The first is {_row_text(row)}.",
+                    f"The first is {_row_text(row)}: {_rule_of(row)}.",
                     "Mend or leave out these rows at their source; nothing was stored.",
                 )
         opens, closes = self.frame["open_time"], self.frame["close_time"]
@@ -178,7 +173,7 @@ class Candles:
     @property
     def simulated(self) -> bool:
         """Return whether these candles were made up: shown wherever they show."""
-        return self.source == "simulated"
+        return is_simulated(self.source)
 
     @property
     def calendar(self) -> Calendar:
@@ -230,6 +225,14 @@ class Candles:
         """Return the last ``count`` bars, or all where there are fewer."""
         return replace(self, frame=self.frame.tail(count))
 
+    def recent(self, returns: int) -> Candles:
+        """Return the shortest tail that has ``returns`` one-bar returns, or all where there are fewer."""
+        ends = self.log_returns().as_of
+        if ends.size <= returns:
+            return self
+        first = int(np.searchsorted(self.times("close_time"), ends[-returns]))
+        return replace(self, frame=self.frame.slice(first))
+
     def missing(self) -> Times:
         """Return the opens of the bars that the calendar has between first and last and the frame has not.
 
@@ -265,6 +268,16 @@ class Candles:
         table = pd.DataFrame(columns, index=index)
         table.insert(0, "open_time", pd.DatetimeIndex(self.times("open_time")).tz_localize("UTC"))
         return table
+
+
+def _rule_of(row: dict[str, Any]) -> str:
+    """Return in the words of :class:`CandleRow` what is wrong with a row."""
+    try:
+        CandleRow.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return " ".join([*map(str, first["loc"]), first["msg"].removeprefix("Value error, ")])
+    return "it breaks a rule"
 
 
 def _described(schema: pl.Schema) -> str:

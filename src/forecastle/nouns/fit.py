@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from forecastle.nouns.instrument import is_simulated
+
 
 @dataclass(frozen=True)
 class FitStatus:
@@ -49,6 +51,11 @@ class FitSummary:
     unconditional_sigma: float | None = None
     source: str | None = None
     data_hash: str | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Return whether the candles were made up."""
+        return is_simulated(self.source)
 
     def __str__(self) -> str:
         head = [

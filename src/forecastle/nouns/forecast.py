@@ -13,8 +13,9 @@ import polars as pl
 from forecastle.errors import ForecastRefused
 from forecastle.nouns.distribution import Distribution
 from forecastle.nouns.fit import FitStatus
-from forecastle.nouns.instrument import Instrument
+from forecastle.nouns.instrument import Instrument, is_simulated
 from forecastle.sessions import Timeframe
+from forecastle.units import annualise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,8 @@ class Forecast:
 
     ``sigma`` is the standard deviation over the whole horizon, in decimals. Always
     ``trained_until <= as_of < target_time``. A forecast from a bare array of returns knows no market: then
-    ``instrument``, ``timeframe`` and the times are None, all of them.
+    ``instrument``, ``timeframe`` and the times are None, all of them. ``stale`` says that the parameters are those of
+    an earlier fit because a later one failed; a forecast fitted afresh is never stale.
     """
 
     distribution: Distribution
@@ -101,7 +103,7 @@ class Forecast:
         """Return sigma scaled to a year by ``periods_per_year / horizon``; None where that is unknown."""
         if self.periods_per_year is None:
             return None
-        return self.sigma * float(np.sqrt(self.periods_per_year / self.horizon))
+        return annualise(self.sigma, self.periods_per_year / self.horizon)
 
     def var(self, level: float = 0.01) -> float:
         """Return the value at risk, a positive loss in log return."""
@@ -110,6 +112,22 @@ class Forecast:
     def es(self, level: float = 0.01) -> float:
         """Return the expected shortfall, a positive loss in log return."""
         return self.distribution.es(level)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A model that gave no forecast, and why: told beside the others, never left out in silence."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ForecastSet:
+    """The forecasts of several models from one moment, and the models that refused."""
+
+    made: tuple[Forecast, ...]
+    refused: tuple[Refusal, ...] = ()
 
 
 ROLLING_SCHEMA: dict[str, pl.DataType] = {
@@ -161,7 +179,7 @@ class RollingForecast:
     @property
     def simulated(self) -> bool:
         """Return whether the candles were made up."""
-        return self.source == "simulated"
+        return is_simulated(self.source)
 
     def column(self, name: Literal["outcome", "mean", "sigma", "var", "es", "q05", "q25", "q75", "q95"]) -> FloatArray:
         """Return one column as an array of shape (n,)."""

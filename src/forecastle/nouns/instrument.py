@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from forecastle.errors import RequestInvalid
+from forecastle.errors import NameUnknown, RequestInvalid
 from forecastle.sessions import ALWAYS_OPEN
 
 Kind = Literal["pair", "perpetual", "stock", "index"]
@@ -17,10 +17,24 @@ QUOTES: tuple[str, ...] = (
 )  # fmt: skip
 """The closed list of quote currencies; longer names first where one ends another."""
 
-_INDEX_ALIASES = {
-    "^GSPC": "SPX", "^SPX": "SPX", "SP500": "SPX", "S&P500": "SPX",
-    "^IXIC": "IXIC", "NASDAQ": "IXIC", "^VIX": "VIX", "^NDX": "NDX", "^DJI": "DJI", "^RUT": "RUT", "^SOX": "SOX",
+SIMULATED = "simulated"
+"""The source of made-up candles; with a seed other than 0, ``simulated-7`` and so on."""
+
+
+def is_simulated(source: str | None) -> bool:
+    """Return whether a source made its candles up."""
+    return source is not None and (source == SIMULATED or source.startswith(f"{SIMULATED}-"))
+
+
+INDICES: dict[str, tuple[str, str]] = {
+    "SPX": ("USD", "XNYS"), "IXIC": ("USD", "XNYS"), "NDX": ("USD", "XNYS"), "DJI": ("USD", "XNYS"),
+    "RUT": ("USD", "XNYS"), "SOX": ("USD", "XNYS"), "VIX": ("USD", "XNYS"), "DXY": ("USD", "XNYS"),
+    "FTSE": ("GBP", "XLON"), "DAX": ("EUR", "XETR"), "CAC": ("EUR", "XPAR"), "STOXX50E": ("EUR", "XETR"),
+    "N225": ("JPY", "XTKS"), "HSI": ("HKD", "XHKG"), "KS11": ("KRW", "XKRX"), "AXJO": ("AUD", "XASX"),
+    "GSPTSE": ("CAD", "XTSE"),
 }  # fmt: skip
+"""The closed list of indices: currency and the calendar they follow."""
+_INDEX_ALIASES = {"^GSPC": "SPX", "SP500": "SPX", "S&P500": "SPX", "NASDAQ": "IXIC", "^FCHI": "CAC", "^GDAXI": "DAX"}
 _COUNTRY_SUFFIX = {
     "T": "XTKS",
     "L": "XLON",
@@ -62,7 +76,8 @@ class Instrument:
         Raises ``RequestInvalid`` when the text is none of these.
         """
         name = text.strip().upper().replace("/", "-").replace("_", "-")
-        name = f"{_INDEX_ALIASES[name]}.INDEX" if name in _INDEX_ALIASES else name
+        index = _INDEX_ALIASES.get(name, name.removeprefix("^"))
+        name = f"{index}.INDEX" if index in INDICES else name
         return cls._crypto(name) or cls._listed(name) or cls._refuse(text)
 
     @classmethod
@@ -72,16 +87,26 @@ class Instrument:
         if (found := _PAIR.match(name)) and found[2] in QUOTES:
             return cls(name, "pair", found[1], found[2], ALWAYS_OPEN)
         # Venues write pairs without a dash. Only six letters and more can be one: AAPL or SPY never are.
-        for quote in QUOTES:
-            base = name.removesuffix(quote)
-            if base != name and len(base) >= 2 and len(name) >= 6 and re.fullmatch(_BASE, base):
-                return cls(f"{base}-{quote}", "pair", base, quote, ALWAYS_OPEN)
-        return None
+        splits = [
+            (name.removesuffix(quote), quote)
+            for quote in QUOTES
+            if len(name) >= 6 and name.endswith(quote) and re.fullmatch(_BASE, name.removesuffix(quote))
+        ]
+        splits = [(base, quote) for base, quote in splits if len(base) >= 2]
+        if len(splits) > 1:
+            raise RequestInvalid(
+                f"'{name}' can be {' or '.join(f'{base}-{quote}' for base, quote in splits)}.",
+                "Several quote currencies end this name.",
+                "Write it with a dash.",
+            )
+        return cls(f"{splits[0][0]}-{splits[0][1]}", "pair", *splits[0], ALWAYS_OPEN) if splits else None
 
     @classmethod
     def _listed(cls, name: str) -> Self | None:
         if found := _INDEX.match(name):
-            return cls(name, "index", found[1], "USD", "XNYS")
+            if found[1] not in INDICES:
+                raise NameUnknown("index", found[1], INDICES, "Its calendar has to be known: write one of these.")
+            return cls(name, "index", found[1], *INDICES[found[1]])
         symbol, dot, suffix = name.rpartition(".")
         if dot and suffix in _COUNTRY_SUFFIX and symbol:
             name = f"{symbol}.{_COUNTRY_SUFFIX[suffix]}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from forecastle.nouns.candles import Candles
 from forecastle.nouns.findings import QualityReport
 from forecastle.nouns.fit import FitSummary
-from forecastle.nouns.forecast import Forecast
+from forecastle.nouns.forecast import Forecast, Refusal
 from forecastle.nouns.score import Comparison, ModelScore
 
 
@@ -26,14 +26,15 @@ class VolatilityReport:
     forecasts: tuple[Forecast, ...]
     comparison: Comparison
     headline: str
+    refused: tuple[Refusal, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def headline_score(self) -> ModelScore:
-        """Return the score of the headline model."""
-        return next(s for s in self.comparison.scores if s.model == self.headline)
+    def headline_score(self) -> ModelScore | None:
+        """Return the score of the headline model; None where it has none."""
+        return next((s for s in self.comparison.scores if s.model == self.headline), None)
 
     @property
-    def headline_forecast(self) -> Forecast:
-        """Return the forecast of the headline model."""
-        return next(f for f in self.forecasts if f.model == self.headline)
+    def headline_forecast(self) -> Forecast | None:
+        """Return the forecast of the headline model; None where it refused."""
+        return next((f for f in self.forecasts if f.model == self.headline), None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from forecastle.nouns.forecast import RollingForecast
+from forecastle.nouns.instrument import is_simulated
 
 Zone = Literal["green", "yellow", "red"]
 
@@ -87,17 +88,21 @@ class ModelScore:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every model beside the naive ones over the same days, sorted by QLIKE, with a verdict in words."""
+    """Every model beside the naive ones over the same bars, sorted by QLIKE, with a verdict in words.
+
+    ``size`` is the p-value below which a win over a naive forecast counts: 5 % shared among the models tried.
+    """
 
     instrument: str
     timeframe: str
     observations: int
     scores: tuple[ModelScore, ...]
     verdict: str
+    size: float
     data_hash: str
     source: str | None = None
 
     @property
     def simulated(self) -> bool:
         """Return whether the candles were made up."""
-        return self.source == "simulated"
+        return is_simulated(self.source)

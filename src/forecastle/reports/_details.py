@@ -100,7 +100,8 @@ def forecasts(report: VolatilityReport) -> Markup:
     first = ordered[0]
     title = f"Forecasts from {moment(first.as_of)} for {moment(first.target_time)}"
     shown = table(title, columns, [_forecast_row(f, report.headline) for f in ordered])
-    return join([tag("p", FORECASTS_READ, "reading"), shown])
+    refused = (tag("p", f"No forecast by {r.model}: {r.reason}", "reading") for r in report.refused)
+    return join([tag("p", FORECASTS_READ, "reading"), shown, *refused])
 
 
 def _forecast_row(forecast: Forecast, headline: str) -> Row:

@@ -6,21 +6,11 @@ import math
 
 from forecastle.nouns import Forecast, ModelScore, VolatilityReport
 from forecastle.reports._html import Markup, badge, bars, fixed, join, moment, p_is, span, tag
-from forecastle.reports._words import duel, ended, many, tested, zone_of
+from forecastle.reports._words import basel, duel, ended, many, tested, zone_of
 from forecastle.units import percent
 
 LONGEST_LEAD = 90
 Check = tuple[Markup, str]
-
-
-def forecast_of(report: VolatilityReport) -> Forecast | None:
-    """Return the headline model's forecast; None where it has none."""
-    return next((f for f in report.forecasts if f.model == report.headline), None)
-
-
-def score_of(report: VolatilityReport) -> ModelScore | None:
-    """Return the headline model's score; None where it has none."""
-    return next((s for s in report.comparison.scores if s.model == report.headline), None)
 
 
 def simulated(report: VolatilityReport) -> bool:
@@ -45,7 +35,7 @@ def about(report: VolatilityReport) -> Markup:
 
 def headline(report: VolatilityReport) -> Markup:
     """Return the figures of the next bar, and below them whether to believe them."""
-    forecast = forecast_of(report)
+    forecast = report.headline_forecast
     if forecast is None:
         figures = tag("p", f"There is no forecast of {report.headline}.")
     else:
@@ -88,7 +78,7 @@ def _origin_card(forecast: Forecast) -> Markup:
 
 
 def _belief(report: VolatilityReport, forecast: Forecast | None) -> Markup:
-    score = score_of(report)
+    score = report.headline_score
     checks = [*_fit_checks(forecast), *_risk_checks(score), *_skill_check(report, score)]
     items = (tag("li", join([mark, tag("span", words)])) for mark, words in checks)
     risk = score.risk if score else None
@@ -136,7 +126,7 @@ def _risk_checks(score: ModelScore | None) -> list[Check]:
     return [
         (tested(rate), count),
         (tested(joint), f"{together} (Christoffersen {p_is(joint.p_value)})"),
-        (zone_of(light.zone), f"Basel zone: {recent}"),
+        (zone_of(light.zone), f"{basel(light)}: {recent}"),
     ]
 
 
@@ -147,4 +137,4 @@ def _skill_check(report: VolatilityReport, score: ModelScore | None) -> list[Che
     best = min(naive, key=lambda s: s.qlike)
     test = score.against_naive.get(best.model)
     p = f" (Diebold-Mariano {p_is(test.p_value)})" if test else ""
-    return [(duel(score.qlike, best.qlike, test), f"against the best naive, {best.model}{p}")]
+    return [(duel(score.qlike, best.qlike, test, report.comparison.size), f"against the best naive, {best.model}{p}")]

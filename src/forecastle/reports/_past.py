@@ -8,7 +8,6 @@ from typing import Any
 from forecastle.nouns import RiskBacktest, VolatilityReport
 from forecastle.reports import _charts
 from forecastle.reports._columns import Columns, columns_of, coverage
-from forecastle.reports._headline import forecast_of, score_of
 from forecastle.reports._html import Markup, bars, tag
 from forecastle.reports._recent import level_of, recent
 from forecastle.reports._words import many
@@ -20,11 +19,11 @@ def past(report: VolatilityReport, key: str, drawings: dict[str, Any]) -> Sequen
 
     ``key`` names the section, and with it the charts and the set of columns.
     """
-    score = score_of(report)
+    score = report.headline_score
     risk = score.risk if score else None
     if risk is None or not len(risk.path):
         return [tag("p", f"There are no past forecasts of {report.headline} to draw.")]
-    forecast = forecast_of(report)
+    forecast = report.headline_forecast
     periods = forecast.periods_per_year if forecast else None
     columns = columns_of(report.candles, risk.path, forecast, periods)
     charts = _Charts(report, risk, columns, key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from forecastle.nouns import RiskBacktest, VolatilityReport
 from forecastle.reports._html import Column, Markup, Row, bars, join, moment, table, tag
-from forecastle.reports._words import many
+from forecastle.reports._words import basel, many
 from forecastle.units import percent
 
 STRIP_BARS = 30
@@ -59,7 +59,7 @@ def _zone(risk: RiskBacktest) -> Markup:
         f" at VaR {level_of(light.level)}. With a correct VaR so many or fewer come with "
         f"probability {percent(light.cumulative_probability, 1)}."
     )
-    title, explained = tag("h3", "Basel traffic light"), tag("p", join([count, words]))
+    title, explained = tag("h3", f"{basel(light)}: {light.zone}"), tag("p", join([count, words]))
     return tag("div", join([title, tag("ul", join(lamps), "lamps"), explained]), "zone")
 
 

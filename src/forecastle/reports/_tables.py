@@ -33,8 +33,8 @@ QLIKE_READ = (
 )
 DM_READ = (
     "DM is the Diebold-Mariano statistic, the mean difference of two models' losses over its "
-    "standard error: negative is better than the naive forecast, and p below 5 % says that the "
-    "difference is unlikely to be chance."
+    "standard error (which allows for autocorrelated losses, Newey-West): negative is better than the naive "
+    "forecast. A difference counts below 5 %, shared among the models tried."
 )
 FLOOR_READ = "Floored: bars whose squared return was raised to a floor, because QLIKE of a zero return is infinite."
 
@@ -121,7 +121,7 @@ def comparison(report: VolatilityReport) -> Markup:
     columns = [Column("Model"), Column("QLIKE"), Column("To the best")]
     columns += [Column("Floored", "bars")] if floored else []
     columns += [Column(f"DM against {name}", "statistic, p") for name in naive]
-    rows = [_score_row(s, scores, report.headline, naive, floored=floored) for s in scores]
+    rows = [_score_row(s, scores, report.headline, naive, floored=floored, size=report.comparison.size) for s in scores]
     title = f"Models by QLIKE over the same {many(report.comparison.observations, 'bar')}"
     reading = join(tag("p", words, "reading") for words in (QLIKE_READ, DM_READ))
     floor = tag("p", FLOOR_READ, "reading") if floored else Markup()
@@ -139,6 +139,7 @@ def _score_row(
     naive: Sequence[str],
     *,
     floored: bool,
+    size: float,
 ) -> Row:
     best = score is scores[0]
     losses = {s.model: s.qlike for s in scores}
@@ -147,14 +148,14 @@ def _score_row(
     cells = [join([name, badge("best", "good")], " ") if best else name, fixed(score.qlike)]
     cells.append(f"+{behind:.4f}" if math.isfinite(behind) and not best else "")
     cells += [f"{score.floored:,}"] if floored else []
-    cells += [_dm_cell(score, other, losses.get(other)) for other in naive]
+    cells += [_dm_cell(score, other, losses.get(other), size) for other in naive]
     return Row(cells, "best" if best else "")
 
 
-def _dm_cell(score: ModelScore, other: str, naive_loss: float | None) -> Markup:
+def _dm_cell(score: ModelScore, other: str, naive_loss: float | None, size: float) -> Markup:
     test = score.against_naive.get(other)
     if test is None:
         return tag("span", "itself" if other == score.model else NOT_KNOWN, "quiet")
     why = f" {test.reason}" if test.p_value is None else ""
-    words = [f"{p_is(test.p_value)} ", duel(score.qlike, naive_loss, test), why]
+    words = [f"{p_is(test.p_value)} ", duel(score.qlike, naive_loss, test, size), why]
     return join([fixed(test.statistic, 2), tag("small", join(words))])

@@ -9,11 +9,9 @@ from forecastle.nouns import VolatilityReport
 from forecastle.reports import _details, _tables
 from forecastle.reports._headline import (
     about,
-    forecast_of,
     headline,
     lead_of,
     origin,
-    score_of,
     simulated,
 )
 from forecastle.reports._html import Column, Markup, Row, badge, join, table, tag
@@ -62,7 +60,7 @@ def _overview(reports: Sequence[VolatilityReport]) -> Markup:
 
 
 def _overview_row(report: VolatilityReport, number: int) -> Row:
-    forecast, score = forecast_of(report), score_of(report)
+    forecast, score = report.headline_forecast, report.headline_score
     figures = [forecast.sigma, forecast.var(0.01), forecast.es(0.01)] if forecast else [None] * 3
     link = tag("a", _name(report), href=f"#i{number}")
     made_up = badge("simulated", "bad") if simulated(report) else Markup()

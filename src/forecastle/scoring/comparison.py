@@ -8,38 +8,42 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.errors import DataInvalid
-from forecastle.nouns import Comparison, ModelScore, RiskBacktest, RollingForecast, TestResult
+from forecastle.nouns import Comparison, ModelScore, RiskBacktest, RollingForecast, TestResult, TrafficLight
 from forecastle.scoring import forecast, risk
 
 FloatArray = npt.NDArray[np.float64]
 
 SIZE = 0.05
-BASEL_DAYS = 250
+BASEL_DAYS, BASEL_LEVEL = 250, 0.01
 
 
 def risk_backtest(path: RollingForecast) -> RiskBacktest:
-    """Return the breaches of one path and what every test says about them."""
+    """Return the breaches of one path and what every test says about them, with a verdict in words at 5 %."""
     outcome, var, es = path.column("outcome"), path.column("var"), path.column("es")
     hits = path.breach
     recent = hits[-BASEL_DAYS:]
-    result = RiskBacktest(
+    kupiec = risk.kupiec_pof(outcome, var, path.level)
+    independent = risk.christoffersen(outcome, var, path.level)
+    light = risk.traffic_light(int(recent.sum()), recent.size, path.level)
+    tests = {"coverage": kupiec, "conditional coverage": independent.conditional_coverage}
+    return RiskBacktest(
         path=path,
         breaches=int(hits.sum()),
         expected=path.level * len(path),
-        kupiec=risk.kupiec_pof(outcome, var, path.level),
-        christoffersen=risk.christoffersen(outcome, var, path.level),
-        traffic_light=risk.traffic_light(int(recent.sum()), recent.size, path.level),
+        kupiec=kupiec,
+        christoffersen=independent,
+        traffic_light=light,
         acerbi_szekely=risk.acerbi_szekely(outcome, var, es, path.level),
-        verdict="",
+        verdict=_in_words(path, int(hits.sum()), tests, light),
     )
-    return _with_verdict(result)
 
 
-def compare(paths: Sequence[RollingForecast], naive: Set[str]) -> Comparison:
+def compare(paths: Sequence[RollingForecast], naive: Set[str], headline: str | None = None) -> Comparison:
     """Score one-step paths over the same bars: QLIKE on squared returns, and Diebold-Mariano against each naive one.
 
-    ``naive`` names the labels every other model has to beat. Raises ``DataInvalid`` where the paths do not cover the
-    same bars: losses of different days cannot be compared.
+    ``naive`` names the labels every other model has to beat; ``headline`` the model whose VaR the verdict speaks of
+    (the best by QLIKE where None). The Diebold-Mariano statistics allow for autocorrelated losses (Newey-West). Raises
+    ``DataInvalid`` where the paths do not cover the same bars: losses of different days cannot be compared.
     """
     first = paths[0]
     if any(not p.frame["target_time"].equals(first.frame["target_time"]) for p in paths):
@@ -53,7 +57,8 @@ def compare(paths: Sequence[RollingForecast], naive: Set[str]) -> Comparison:
         timeframe=str(first.timeframe),
         observations=len(first),
         scores=tuple(scores),
-        verdict=verdict(scores),
+        verdict=verdict(scores, headline),
+        size=SIZE / max(sum(not s.naive for s in scores), 1),
         data_hash=first.data_hash,
         source=first.source,
     )
@@ -62,37 +67,45 @@ def compare(paths: Sequence[RollingForecast], naive: Set[str]) -> Comparison:
 def _score(path: RollingForecast, losses: dict[str, FloatArray], naive: Set[str]) -> ModelScore:
     mine = losses[path.model]
     value = forecast.qlike(path.column("outcome") ** 2, path.column("sigma"))
-    against = {other: forecast.diebold_mariano(mine, losses[other]) for other in sorted(naive) if other != path.model}
+    lags = int(4 * (mine.size / 100) ** (2 / 9))  # Newey and West (1994)
+    against = {
+        other: forecast.diebold_mariano(mine, losses[other], lags=lags)
+        for other in sorted(naive)
+        if other != path.model and mine.size > max(lags, 2)
+    }
     return ModelScore(path.model, path.model in naive, float(value), value.floored, against, risk_backtest(path))
 
 
-def verdict(scores: Sequence[ModelScore]) -> str:
-    """Say in words whether the best model beats every naive one, and whether its VaR may be believed."""
+def verdict(scores: Sequence[ModelScore], headline: str | None = None) -> str:
+    """Say in words whether the best model beats every naive one, and whether the headline's VaR may be believed.
+
+    ``scores`` are sorted by QLIKE. The 5 % are shared among the models tried (Bonferroni): the best of several is
+    lucky more often than one.
+    """
     models = [s for s in scores if not s.naive]
     naives = [s for s in scores if s.naive]
-    if not models or not naives:
-        best = scores[0]
-        return f"{best.model} has the lowest QLIKE, {best.qlike:.4f}. {_coverage(best)}"
-    best, rival = models[0], naives[0]
-    return f"{_edge(best, rival, len(models))} {_coverage(best)}"
+    told = next((s for s in scores if s.model == headline), models[0] if models else scores[0])
+    words = _edge(models[0], naives[0], len(models)) if models and naives else _lone(scores[0])
+    return f"{words} {told.risk.verdict}" if told.risk else words
+
+
+def _lone(best: ModelScore) -> str:
+    return f"{best.model}: QLIKE {best.qlike:.4f}, with nothing to be compared to."
 
 
 def _edge(best: ModelScore, rival: ModelScore, tried: int) -> str:
-    """Compare the best of ``tried`` models with the naive ones; the 5 % are shared among them (Bonferroni)."""
-    hardest = max(best.against_naive.values(), key=_p_of_win)
-    beaten = all(_p_of_win(t) < SIZE / tried for t in best.against_naive.values())
-    chosen = f", the best of {tried} models," if tried > 1 else ""
-    duel = best.against_naive[rival.model]
     numbers = f"QLIKE {best.qlike:.4f} against {rival.qlike:.4f} of the best naive forecast, {rival.model}"
-    if beaten:
-        return (
-            f"{best.model} beats every naive forecast: {numbers}; the weakest of its wins has a two-sided "
-            f"Diebold-Mariano p of {hardest.p_value:.2g} (below {SIZE / tried:g} is asked of the best of {tried})."
-        )
-    outcome = f"{best.model}{chosen} has {numbers}; Diebold-Mariano p = {_p(duel)}."
+    tests = {name: test for name, test in best.against_naive.items() if test.p_value is not None}
+    if not tests:
+        return f"No proven edge over the naive forecast: {best.model} has {numbers}; too few bars for a test."
+    hardest = max(tests, key=lambda name: _p_of_win(tests[name]))
+    asked = f"{SIZE / tried:g} is asked" + (f" of the best of {tried} models" if tried > 1 else "")
+    proof = f"Diebold-Mariano p = {_p(tests[hardest])} against {hardest}, where less than {asked}"
+    if _p_of_win(tests[hardest]) < SIZE / tried:
+        return f"{best.model} beats every naive forecast: {numbers}; at its weakest, {proof}."
     if best.qlike < rival.qlike:
-        return f"No proven edge over the naive forecast: {outcome}"
-    return f"No edge over the naive forecast: {outcome} Use the naive one."
+        return f"No proven edge over the naive forecast: {best.model} has {numbers}; {proof}."
+    return f"No edge over the naive forecast: {best.model} has {numbers}. Use the naive one."
 
 
 def _p_of_win(test: TestResult) -> float:
@@ -105,28 +118,19 @@ def _p(test: TestResult) -> str:
     return "n/a" if test.p_value is None else f"{test.p_value:.2g}"
 
 
-def _coverage(score: ModelScore) -> str:
-    return score.risk.verdict if score.risk else ""
-
-
-def _with_verdict(result: RiskBacktest) -> RiskBacktest:
-    words = (
-        f"VaR at {100 * result.path.level:g} % of {result.path.model}: {_counted(result.breaches)}, "
-        f"{result.expected:.1f} expected; "
-    )
-    tests = [("coverage", result.kupiec), ("conditional coverage", result.christoffersen.conditional_coverage)]
-    failed = [f"{name} (p = {_p(test)})" for name, test in tests if test.rejects(SIZE)]
+def _in_words(path: RollingForecast, breaches: int, tests: dict[str, TestResult], light: TrafficLight) -> str:
+    expected = path.level * len(path)
+    words = f"VaR at {100 * path.level:g} % of {path.model}: {_counted(breaches)}, {expected:.1f} expected; "
+    failed = [f"{name} (p = {_p(test)})" for name, test in tests.items() if test.rejects(SIZE)]
     if failed:
-        side = "too low: it understates the risk" if result.breaches > result.expected else "too high"
-        cause = "" if not result.kupiec.rejects(SIZE) else f"; VaR is {side}"
-        words += f"rejected on {' and '.join(failed)}{cause}."
+        words += f"rejected on {' and '.join(failed)}"
+        if tests["coverage"].rejects(SIZE):
+            words += "; VaR is too low: it understates the risk" if breaches > expected else "; VaR is too high"
+        words += "."
     else:
-        words += (
-            f"coverage (p = {_p(result.kupiec)}) and conditional coverage (p = {_p(tests[1][1])}) are not rejected."
-        )
-    light = result.traffic_light
-    words += f" Basel zone of the last {light.observations} bars: {light.zone} ({_counted(light.breaches)})."
-    return RiskBacktest(**{**result.__dict__, "verdict": words})
+        words += " and ".join(f"{name} (p = {_p(test)})" for name, test in tests.items()) + " are not rejected."
+    basel = "Basel zone" if (light.observations, light.level) == (BASEL_DAYS, BASEL_LEVEL) else "Basel-style zone"
+    return f"{words} {basel} of the last {light.observations} bars: {light.zone} ({_counted(light.breaches)})."
 
 
 def _counted(breaches: int) -> str:

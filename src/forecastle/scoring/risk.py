@@ -89,7 +89,11 @@ def acerbi_szekely(
     forecasts, and the p-value is the share of 1,000 draws with a statistic at most as large. Source: Acerbi and Szekely
     (2014), Risk, December, tests 1 and 2.
     """
+    returns, var, es = (np.asarray(x, dtype=np.float64) for x in (returns, var, es))
+    _hits(returns, var, p)
     _hits(returns, es, p)
+    if not (es > 0).all():
+        raise DataInvalid("Some ES is zero or negative.", "ES is a positive loss here.", "Change its sign.")
     z1, z2 = _shortfalls(returns, var, es, p)
     if simulate is None:
         reason = "no null distribution without a simulator of the forecast"

@@ -20,6 +20,7 @@ def close_bars(times: pl.Series, instrument: Instrument, timeframe: Timeframe) -
     from its first open to its last close; inside a session a bar ends at the next one or at the close.
     """
     moments = times.dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
+    _check_step(moments, timeframe, always_open=instrument.always_open)
     market = calendar(instrument.calendar)
     if isinstance(market, Exchange):
         opens, closes = (
@@ -35,12 +36,43 @@ def close_bars(times: pl.Series, instrument: Instrument, timeframe: Timeframe) -
     return _utc(opens), _utc(closes)
 
 
+def _check_step(moments: Times, timeframe: Timeframe, *, always_open: bool) -> None:
+    """Refuse rows that are no bars of this length: their usual distance is another, or they lie off the UTC grid."""
+    gaps = np.diff(np.unique(moments))
+    step = step_of(timeframe)
+    if gaps.size < 3 or step is None or (timeframe == "1w" and not always_open):  # weeks begin on their first session
+        return
+    lengths, counts = np.unique(gaps, return_counts=True)
+    usual = lengths[counts.argmax()]
+    if usual != step:
+        raise DataInvalid(
+            f"Most rows are {_length(usual)} apart, and bars of {timeframe} were expected.",
+            "A bar of another length has another volatility.",
+            "Say the right one with --timeframe, or name the right column of the time with --columns.",
+        )
+    monday = np.datetime64("1970-01-05", "us")
+    phase = (moments - monday) % step
+    if always_open and np.median(phase.astype(np.int64)) != 0:
+        raise DataInvalid(
+            f"The bars open {_length(np.timedelta64(int(np.median(phase.astype(np.int64))), 'us'))} off the UTC grid.",
+            f"Bars of {timeframe} on a market that never closes start on whole steps: days at 00:00, weeks on Monday.",
+            "Export UTC bars, or import a shorter timeframe.",
+        )
+
+
+def _length(gap: np.timedelta64) -> str:
+    minutes = float(gap / np.timedelta64(1, "m"))
+    return f"{minutes / 1440:g} days" if minutes >= 1440 else f"{minutes:g} minutes"
+
+
 def _sessions(market: Exchange, moments: Times, instrument: Instrument, timeframe: Timeframe) -> tuple[Times, Times]:
     opens, closes = market.bars(moments.min() - 35 * _DAY, moments.max() + 35 * _DAY, timeframe)
     days = moments.astype("datetime64[D]")
     # The close carries the date of its session: Sydney opens on the evening before, in UTC.
     known, wanted = _period(closes.astype("datetime64[D]"), timeframe), _period(days, timeframe)
     strange = ~np.isin(wanted, known)
+    if not opens.size:
+        raise _unknown(market, days)
     if strange.any():
         row = int(strange.argmax())
         raise DataInvalid(
@@ -63,6 +95,8 @@ def _period(days: Times, timeframe: Timeframe) -> np.ndarray[tuple[int], np.dtyp
 def _inside_sessions(market: Exchange, moments: Times, timeframe: Timeframe) -> tuple[Times, Times]:
     step = step_of(timeframe) or _DAY
     session_opens, session_closes = market.bars(moments.min() - 8 * _DAY, moments.max() + 8 * _DAY, "1d")
+    if not session_opens.size:
+        raise _unknown(market, moments.astype("datetime64[D]"))
     session = np.clip(np.searchsorted(session_opens, moments, side="right") - 1, 0, session_opens.size - 1)
     ends = moments + step
     bell = session_closes[session]
@@ -72,6 +106,14 @@ def _inside_sessions(market: Exchange, moments: Times, timeframe: Timeframe) -> 
     has_next = following < ordered.size
     upcoming = ordered[np.minimum(following, ordered.size - 1)]
     return moments, np.where(has_next & (upcoming < ends), upcoming, ends)
+
+
+def _unknown(market: Exchange, days: Times) -> DataInvalid:
+    return DataInvalid(
+        f"The calendar of {market.name} knows no session from {days.min()} to {days.max()}.",
+        "The records of the market begin later, or end before.",
+        "Leave these rows out, or name the right column of the time with --columns.",
+    )
 
 
 def _utc(moments: Times) -> pl.Series:

@@ -30,6 +30,7 @@ class TimeReading:
     zone: str
 
 
+_YEAR_1990 = 631_152_000_000_000
 _SESSION_DATE = TimeReading("date", "session date as written")
 
 
@@ -47,7 +48,7 @@ def read_times(
     elif raw.dtype == pl.Date:
         times, reading = (raw.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), TimeReading("date", "as dated"))
     else:
-        text = raw.cast(pl.String).str.strip_chars()
+        text = _as_text(raw)
         numbers = text.cast(pl.Float64, strict=False).fill_nan(None)
         if form is None and numbers.null_count() < len(numbers):
             _all_read(numbers, text)
@@ -59,12 +60,27 @@ def read_times(
             f"The times are dates, such as {raw[0]}.", f"Bars of {timeframe} need a time of day.",
             "Name the column that has it with --columns, or import as --timeframe 1d.",
         )  # fmt: skip
+    if zone is not None and reading.zone != zone:
+        raise RequestInvalid(
+            f"--timezone {zone} is not used: the times are read as {reading.unit} ({reading.zone}).",
+            "They say themselves when they are, or are dates.",
+            "Leave --timezone out.",
+        )
     _within_life(times, instrument)
     return times, reading
 
 
+def _as_text(raw: pl.Series) -> pl.Series:
+    try:
+        return raw.cast(pl.String).str.strip_chars()
+    except pl.exceptions.PolarsError as error:
+        raise DataInvalid(
+            f"Column {raw.name} holds {raw.dtype}.", "That is no kind of time.", "Name another with --columns."
+        ) from error
+
+
 def _numbers(numbers: pl.Series, whole: pl.Series) -> tuple[pl.Series, TimeReading]:
-    """Tell the unit by size: for any moment from 1973 to 2286 the four units do not overlap."""
+    """Tell the unit by size: for any moment from 1990 to 2286 the four units do not overlap."""
     low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
     for unit, (floor, ceiling) in {
         "s": (1e8, 1e10),
@@ -75,11 +91,13 @@ def _numbers(numbers: pl.Series, whole: pl.Series) -> tuple[pl.Series, TimeReadi
         if floor <= low and high < ceiling:
             values = whole if whole.null_count() == 0 else numbers.round().cast(pl.Int64)
             micro = values.cast(pl.Int64) * UNITS[unit] if UNITS[unit] else values.cast(pl.Int64) // 1000
+            if micro.min() < _YEAR_1990:  # type: ignore[operator]
+                break
             return micro.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), TimeReading(unit, "UTC")
     raise DataInvalid(
         f"The times run from {low:.0f} to {high:.0f}.",
-        "That is no time in seconds, milliseconds, microseconds or nanoseconds since 1970, or the unit changes inside.",
-        "Name the right column with --columns, or split the file where the unit changes.",
+        "That is no time after 1990 in seconds, milli-, micro- or nanoseconds since 1970, or the unit changes inside.",
+        "Name the right column with --columns; digits such as 20240131 need --time-format '%Y%m%d' (%H%M with hours).",
     )
 
 
@@ -140,7 +158,12 @@ def _parse(text: pl.Series, form: str | None, original: pl.Series, *, aware: boo
         kinds = [pl.col("t").str.to_datetime(form, strict=False, time_unit="us")]
     else:
         kinds = [pl.col("t").str.to_date(form, strict=False).cast(pl.Datetime("us"))]
-    times = frame.select(pl.coalesce(kinds))["t"]
+    try:
+        times = frame.select(pl.coalesce(kinds))["t"]
+    except pl.exceptions.PolarsError as error:
+        raise RequestInvalid(
+            f"'{form}' is no way to write a time.", f"{str(error).splitlines()[0]}.", "Use %Y, %m, %d, %H, %M, %S."
+        ) from error
     _all_read(times, original)
     return times.dt.replace_time_zone("UTC") if aware and times.dtype == pl.Datetime("us") else times
 
@@ -184,7 +207,7 @@ def _local(times: pl.Series, zone: str | None, example: str) -> pl.Series:
         )
     try:
         ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise RequestInvalid(f"'{zone}' is no time zone.", "Names are those of the IANA list.", "Try UTC.") from error
     try:
         return times.dt.replace_time_zone(zone, ambiguous="raise", non_existent="raise").dt.convert_time_zone("UTC")
@@ -197,7 +220,8 @@ def _local(times: pl.Series, zone: str | None, example: str) -> pl.Series:
 
 def _within_life(times: pl.Series, instrument: Instrument) -> None:
     """Refuse impossible dates. The upper end is the caller's: it knows what time it is."""
-    first_year = 2009 if instrument.always_open else 1885
+    fiat = instrument.base in ("USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD")
+    first_year = 2009 if instrument.always_open and not fiat else 1885
     early = times.dt.year() < first_year
     if early.any():
         row = int(early.arg_max() or 0)

@@ -39,8 +39,10 @@ class FileMapping:
     rows: int
 
 
-def read_table(path: Path) -> pl.DataFrame:
+def read_table(path: Path, columns: str | None = None) -> pl.DataFrame:
     """Return the file as a table. CSV and JSON cells come as text, Parquet as it is.
+
+    Columns named by position say also whether a CSV has a header: its first line is one where the price is no number.
 
     Raises ``DataMissing`` where there is no such file, ``DataInvalid`` where it is empty or no table.
     """
@@ -53,7 +55,7 @@ def read_table(path: Path) -> pl.DataFrame:
             "Export the data as CSV with a header line.",
         )  # fmt: skip
     try:
-        table = reader(content, path)
+        table = reader(content, path, columns)
     except (pl.exceptions.PolarsError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise DataInvalid(
             f"{path.name} is no readable {kind}.", _first_line(error), "Open it and mend that place."
@@ -150,10 +152,11 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _csv(content: bytes, path: Path) -> pl.DataFrame:
-    text = content.decode("utf-8-sig")
-    lines = text.splitlines()
-    header = _header_line(lines)
+def _csv(content: bytes, path: Path, columns: str | None) -> pl.DataFrame:
+    lines = content.decode("utf-8-sig").splitlines()
+    if not any(line.strip() for line in lines):
+        raise DataInvalid(f"{path.name} is empty.", "It has no line with words.", "Export or download it again.")
+    header = _header_line(lines) if not columns or "=" in columns else _header_by_position(lines, columns)
     table = pl.read_csv(
         io.StringIO("\n".join(lines[header or 0 :])),
         has_header=header is not None,
@@ -173,15 +176,28 @@ def _header_line(lines: list[str]) -> int | None:
     return None if any(_is_number(c) for c in first[1:]) else 0
 
 
+def _header_by_position(lines: list[str], columns: str) -> int | None:
+    """Return 0 where the first line's open is no number, None where the rows begin at once."""
+    names = [_our_name(n.strip()) if n.strip() != "-" else "-" for n in columns.split(",")]
+    cells = [c.strip().strip('"') for c in lines[0].split(_separator(lines[0]))]
+    place = names.index("open") if "open" in names else len(cells)
+    return None if place < len(cells) and _is_number(cells[place]) else 0
+
+
 def _without_second_header(table: pl.DataFrame) -> pl.DataFrame:
-    """Drop Yahoo's second header line: an empty time cell and the ticker in every other."""
-    first = table.row(0)
-    tickers = {c for c in first[1:] if c}
-    second_header = not first[0] and len(tickers) == 1 and not _is_number(next(iter(tickers)))
-    return table.slice(1) if second_header else table
+    """Drop what Yahoo writes below its header: the ticker in every column, and in newer files a line "Date"."""
+    for first in table.head(2).rows():
+        words = {c for c in first[1:] if c}
+        ticker = first[0] in (None, "", "Ticker") and len(words) == 1 and not _is_number(next(iter(words)))
+        if not (ticker or (first[0] == "Date" and not words)):
+            break
+        table = table.slice(1)
+        if first[0] == "Date":
+            table = table.rename({table.columns[0]: "Date"})
+    return table
 
 
-def _json(content: bytes, path: Path) -> pl.DataFrame:
+def _json(content: bytes, path: Path, columns: str | None) -> pl.DataFrame:
     rows = json.loads(content)
     if not isinstance(rows, list) or not rows or not all(isinstance(r, list) and len(r) >= 6 for r in rows):
         raise DataInvalid(
@@ -192,7 +208,7 @@ def _json(content: bytes, path: Path) -> pl.DataFrame:
     return pl.DataFrame(cells, schema=dict.fromkeys(JSON_ORDER, pl.String()), orient="row")
 
 
-def _parquet(content: bytes, path: Path) -> pl.DataFrame:
+def _parquet(content: bytes, path: Path, columns: str | None) -> pl.DataFrame:
     return pl.read_parquet(io.BytesIO(content))
 
 

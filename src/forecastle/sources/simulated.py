@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from forecastle.errors import RequestInvalid
 from forecastle.nouns import Candles, Instrument
+from forecastle.nouns.instrument import SIMULATED
 from forecastle.sessions import Timeframe, calendar, is_intraday
 
 FloatArray = npt.NDArray[np.float64]
@@ -44,7 +45,11 @@ class Simulated:
     """Candles of any instrument by a seed. Known truth: sigma of every bar can be had from :meth:`sigmas`."""
 
     seed: int = 0
-    name: str = "simulated"
+
+    @property
+    def name(self) -> str:
+        """Return the name every row carries: it holds the seed, so that two seeds never mix in one series."""
+        return SIMULATED if self.seed == 0 else f"{SIMULATED}-{self.seed}"
 
     def fetch(
         self, instrument: Instrument, timeframe: Timeframe, start: datetime | None, end: datetime | None

@@ -1,0 +1,55 @@
+"""The forecasts of all models from one moment: none disappears in silence, heavy tails stay calibrated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecastle.app.forecast import forecasts_of
+from forecastle.errors import ForecastRefused
+from forecastle.models.garch import GarchModel
+from forecastle.models.naive import RandomWalk
+from forecastle.nouns import Candles
+from forecastle.requests import DEFAULT_MODELS
+
+
+def test_a_model_that_refuses_is_named_with_its_reason(bundled_spx: Candles) -> None:
+    found = forecasts_of(bundled_spx.last(201), DEFAULT_MODELS, 1, 1000)
+    assert [f.model for f in found.made] == ["Random walk (22)", "Historical", "EWMA (0.94)"]
+    assert [r.model for r in found.refused] == ["GARCH(1,1)-normal", "GARCH(1,1)-t"]
+    assert all("200 returns" in r.reason for r in found.refused)
+
+
+def test_where_all_refuse_nothing_is_served(bundled_spx: Candles) -> None:
+    with pytest.raises(ForecastRefused, match="10 returns"):
+        forecasts_of(bundled_spx.last(11), DEFAULT_MODELS, 1, 1000)
+
+
+def test_a_window_is_counted_in_returns(bundled_spx: Candles) -> None:
+    """Bars around a hole give one return less: the window reaches further back instead of coming up short."""
+    holed = Candles(
+        bundled_spx.instrument, "1d", "bundled", bundled_spx.frame.filter(~bundled_spx.frame["open_time"].is_in(
+            bundled_spx.frame["open_time"][-100:-90])), "none",
+    )  # fmt: skip
+    found = forecasts_of(holed, DEFAULT_MODELS, 1, 250)
+    assert not found.refused
+
+
+@pytest.mark.parametrize("nu", [2.4, 3.0])
+def test_heavy_tails_keep_their_quantiles_over_several_bars(bundled_spx: Candles, nu: float) -> None:
+    """Five iid returns of a heavy t: the 1 % quantile of the sum against a million independent draws."""
+    fitted = GarchModel(dist="t").fit(bundled_spx.log_returns().values[-1000:])
+    fitted.estimates.update({"alpha[1]": 0.0, "beta[1]": 0.0, "omega": 1e-4, "mu": 0.0, "nu": nu})  # type: ignore[attr-defined]
+    ours = fitted.distribution(fitted.sample.returns, 5)
+    rng = np.random.default_rng(0)
+    truth = (rng.standard_t(nu, (1_000_000, 5)) * np.sqrt((nu - 2) / nu) * 0.01).sum(axis=1)
+    for p in (0.01, 0.05):
+        assert ours.quantile(p) == pytest.approx(np.quantile(truth, p), rel=0.06)
+
+
+def test_a_market_that_stood_still_is_not_without_risk(bundled_spx: Candles) -> None:
+    """Where 22 returns never change, the random walk looks at its whole window."""
+    returns = bundled_spx.log_returns().values[-300:].copy()
+    returns[-30:] = 0.0
+    made = RandomWalk().fit(returns).forecast(1)
+    assert made.sigma == pytest.approx(float(returns.std(ddof=1)))
