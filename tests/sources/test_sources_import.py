@@ -261,8 +261,8 @@ SILENTLY_WRONG = {
     "hours as days": ("BTC-USDT", "1d", _rows("2024-01-02T00:00", HOUR, 48), {}, "60 minutes apart"),
     "days from 08:00": ("BTC-USDT", "1d", _rows("2024-01-02T08:00", DAY, 20), {}, "480 minutes off the UTC grid"),
     "weeks from Wednesday": ("BTC-USDT", "1w", _rows("2024-01-03T00:00", WEEK, 20), {}, "2 days off the UTC grid"),
-    "digits of a date as an epoch": ("AAPL", "1m", _rows("2024-01-02T14:30", MINUTE, 9, "%Y%m%d%H%M"), {}, "time-format"),
-    "a zone that is not used": ("BTC-USDT", "1d", _rows("2024-01-02T00:00", DAY, 9), TOKYO, "not used"),
+    "digits of a date": ("AAPL", "1m", _rows("2024-01-02T14:30", MINUTE, 9, "%Y%m%d%H%M"), {}, "time-format"),
+    "a zone not used": ("BTC-USDT", "1d", _rows("2024-01-02T00:00", DAY, 9), TOKYO, "not used"),
 }  # fmt: skip
 
 
