@@ -38,7 +38,7 @@ check: $(VENV)/.dev ## lint, format, types, import rules
 	$(BIN)/lint-imports --no-logo
 
 test: check ## check, then all tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -q -n 2
 
 format: $(VENV)/.dev ## mend what can be mended
 	$(BIN)/ruff check --fix .
