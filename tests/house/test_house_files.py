@@ -177,3 +177,10 @@ def test_every_setting_by_example_is_a_real_one() -> None:
     settings, origins = load_settings(environment=shown, folder=ROOT)
     assert str(settings.home) == shown["FORECASTLE_HOME"]
     assert {o.key for o in origins if o.origin.startswith("environment")} == {o.key for o in origins}
+
+
+def test_the_extra_all_is_all_of_them() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    rest = {requirement for name, wanted in extras.items() if name != "all" for requirement in wanted}
+    assert set(extras["all"]) == rest
+    assert len(extras["all"]) == len(rest)
