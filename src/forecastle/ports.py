@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.nouns import Candles, Distribution, FitStatus, FitSummary, Forecast, Instrument
+from forecastle.nouns import Candles, Distribution, FitStatus, FitSummary, Forecast, Instrument, Returns
 from forecastle.sessions import Timeframe
 
 FloatArray = npt.NDArray[np.float64]
@@ -93,6 +93,6 @@ class Model(Protocol):
         """Return whether this is one of the forecasts that others have to beat."""
         ...
 
-    def fit(self, x: Candles | FloatArray) -> FittedModel:
+    def fit(self, x: Candles | Returns | FloatArray) -> FittedModel:
         """Fit to candles or to a one-dimensional array of log returns in decimals."""
         ...

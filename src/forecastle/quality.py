@@ -87,7 +87,7 @@ def _gaps(candles: Candles) -> Finding | None:
         return None
     runs = 1 + int((np.diff(np.searchsorted(candles.times("open_time"), missing)) > 0).sum())
     unit = "sessions" if not candles.instrument.always_open else "bars"
-    detail = f"{missing.size} {unit} of the calendar are absent, in {runs} holes"
+    detail = f"{missing.size} {unit} of the calendar are absent, in {runs} {'hole' if runs == 1 else 'holes'}"
     return Finding("gap", "suspicious", int(missing.size), _day(missing[0]), detail)
 
 

@@ -202,10 +202,10 @@ def _grouped(opens: Times, closes: Times, timeframe: Timeframe) -> tuple[Times, 
 
 
 def _decades(start: np.datetime64, end: np.datetime64) -> tuple[int, int]:
-    """Round a span outwards to whole decades, so that few calendars are ever built; none is known after 2100."""
+    """Round a span outwards to 1990-2030 or whole decades: few calendars are ever built, none is known after 2100."""
     first = int(str(start.astype("datetime64[Y]"))) // 10 * 10
     last = int(str(end.astype("datetime64[Y]"))) // 10 * 10 + 10
-    return first, min(last, 2100)
+    return min(first, 1990), min(max(last, 2030), 2100)
 
 
 @lru_cache(maxsize=16)

@@ -12,7 +12,7 @@ from forecastle.errors import DataInvalid
 from forecastle.nouns import Candles, Instrument, RollingForecast, TestResult
 from forecastle.nouns.forecast import ROLLING_SCHEMA
 from forecastle.requests import CompareRequest, ModelSpec
-from forecastle.scoring import compare
+from forecastle.scoring import compare, risk_backtest
 
 
 def _path(
@@ -99,3 +99,11 @@ def test_the_report_shows_what_the_comparison_computed(bundled_spx: Candles, req
     ratio = np.maximum(frame["outcome"].to_numpy() ** 2, 1e-8) / frame["sigma"].to_numpy() ** 2
     assert score.qlike == pytest.approx(float((ratio - np.log(ratio) - 1).mean()))
     assert made.provenance["Data hash (SHA-256)"] == candles.data_hash
+
+
+def test_a_handful_of_bars_proves_nothing() -> None:
+    ones = np.full(60, 0.01)
+    path = _path("model", ones, np.zeros(60))
+    result = risk_backtest(path)
+    assert "too few bars to judge" in result.verdict
+    assert result.traffic_light.zone == "green"  # no breach is no reason for yellow, whatever the table says of 3 days

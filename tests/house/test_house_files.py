@@ -134,12 +134,6 @@ def test_both_locks_agree() -> None:
     assert {name: pin for name, pin in core.items() if everything.get(name) != pin} == {}
 
 
-def test_all_extras_are_in_all() -> None:
-    extras = PROJECT["project"]["optional-dependencies"]
-    inside = set(re.search(r"\[(.*)\]", extras["all"][0])[1].split(","))  # type: ignore[index]
-    assert inside == set(extras) - {"all"}
-
-
 def test_there_is_one_version() -> None:
     version = PROJECT["project"]["version"]
     assert forecastle.__version__ == version

@@ -69,7 +69,7 @@ def test_holes_are_counted_bar_by_bar_and_hole_by_hole(gone: set[int]) -> None:
     (gap,) = inspect_candles(without(make_candles(30), *gone)).findings
     holes = sum(day - 1 not in gone for day in gone)
     assert (gap.kind, gap.severity, gap.count) == ("gap", "suspicious", len(gone))
-    assert gap.detail == f"{len(gone)} bars of the calendar are absent, in {holes} holes"
+    assert gap.detail == f"{len(gone)} bars of the calendar are absent, in {holes} {'hole' if holes == 1 else 'holes'}"
     assert gap.first == f"2024-01-{min(gone) + 1:02d} 00:00 UTC"
 
 
@@ -79,7 +79,7 @@ def test_a_stocks_gap_is_a_session() -> None:
     day = [str(t)[:10] for t in candles.times("open_time")].index("2024-01-16")
     assert inspect_candles(candles).findings == ()
     (gap,) = inspect_candles(without(candles, day)).findings
-    assert (gap.first, gap.detail) == ("2024-01-16 14:30 UTC", "1 sessions of the calendar are absent, in 1 holes")
+    assert (gap.first, gap.detail) == ("2024-01-16 14:30 UTC", "1 sessions of the calendar are absent, in 1 hole")
 
 
 def test_bars_without_trade_and_move_are_pointed_out() -> None:

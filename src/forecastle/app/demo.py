@@ -7,7 +7,7 @@ from pathlib import Path
 
 from forecastle.app.fetch import fetch
 from forecastle.app.look import load
-from forecastle.app.report import Written, report_of, write
+from forecastle.app.report import Written, check_out, report_of, write
 from forecastle.nouns import Instrument
 from forecastle.ports import Progress, silent
 from forecastle.requests import CompareRequest, FetchRequest, SeriesRequest
@@ -20,6 +20,7 @@ START = datetime(2010, 12, 1, tzinfo=UTC)
 
 def demo(workspace: Workspace, out: Path, progress: Progress = silent) -> Written:
     """Run the main job on the bundled S&P 500 and NASDAQ; writes ``out``."""
+    check_out(out)
     instruments = [Instrument.parse(name) for name in FILES]
     fetch(workspace, FetchRequest(instruments=tuple(instruments), source="bundled"))
     reports = []

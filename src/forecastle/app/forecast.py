@@ -32,4 +32,4 @@ def forecasts_of(candles: Candles, specs: tuple[ModelSpec, ...], horizon: int, w
             errors.append(error)
     if not made:
         raise errors[0]
-    return ForecastSet(tuple(made), tuple(refused))
+    return ForecastSet(tuple(made), tuple(refused), int(recent.missing().size))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from forecastle.errors import DataError
+from forecastle.errors import DataCorrupt, DataError
 from forecastle.lake import DatasetInfo, Problem, query
 from forecastle.nouns import Candles
 from forecastle.requests import SeriesRequest, build
@@ -61,7 +61,10 @@ def datasets(workspace: Workspace) -> list[DatasetInfo]:
 
 def verify(workspace: Workspace) -> list[Problem]:
     """Return what is wrong with the files of the lake; nothing is the good answer."""
-    return workspace.lake.verify()
+    try:
+        return workspace.lake.verify()
+    except DataCorrupt as error:  # the manifest itself
+        return [Problem(error.what, f"{error.why} {error.hint}")]
 
 
 def list_series(workspace: Workspace) -> list[tuple[DatasetInfo, int | None]]:

@@ -35,6 +35,8 @@ def report(
     workspace: Workspace, request: CompareRequest, out: Path | None = None, progress: Progress = silent
 ) -> Written:
     """Compute and write the report of one instrument; ``out`` defaults to ``reports/`` in the home folder."""
+    if out is not None:
+        check_out(out)
     candles = load_with_burn_in(workspace, request)
     made = report_of(candles, request, progress)
     name = f"{candles.instrument}_{candles.timeframe}_{candles.source}.html"
@@ -66,10 +68,17 @@ def _fits(recent: Candles, request: CompareRequest) -> tuple[FitSummary, ...]:
     return tuple(fits)
 
 
-def write(workspace: Workspace, reports: Sequence[VolatilityReport], title: str, out: Path) -> Written:
-    """Write the page, wholly or not at all."""
+def check_out(out: Path) -> None:
+    """Refuse a place no report can be written to before any work is done."""
+    folder = out.absolute().parent
     if out.is_dir() or not out.name:
         raise RequestInvalid(f"--out is {out}.", "It has to be a file, and that is a folder.", "Add report.html to it.")
+    if not folder.is_dir():
+        raise RequestInvalid(f"--out is {out}.", f"There is no folder {folder}.", "Make it, or choose another.")
+
+
+def write(workspace: Workspace, reports: Sequence[VolatilityReport], title: str, out: Path) -> Written:
+    """Write the page, wholly or not at all."""
     write_bytes(out.absolute(), volatility_html(reports, title).encode())
     return Written(tuple(reports), out)
 

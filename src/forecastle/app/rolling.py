@@ -84,8 +84,11 @@ def roll(
     end: datetime | None = None,
     progress: Progress = silent,
 ) -> RollingForecast:
-    """Return the rolling forecast of ``model`` for the returns with a target time in ``[start, end]``."""
-    returns = _from_burn_in(candles.log_returns(), window, start, end)
+    """Return the rolling forecast of ``model`` for the returns with a target time in ``[start, end]``.
+
+    Refits lie on one grid from the beginning of the series, so that a bar's forecast does not depend on ``start``.
+    """
+    returns, ahead = _from_burn_in(candles.log_returns(), window, refit_every, start, end)
     blocks = list(walk_forward(len(returns), window, refit_every))
     levels = np.array([level, *FAN])
     columns: list[dict[str, FloatArray]] = []
@@ -105,23 +108,35 @@ def roll(
         progress(done, len(blocks), f"{candles.instrument} {model.label}")
     return RollingForecast(
         candles.instrument, candles.timeframe, model.label, window, refit_every, level,
-        _frame(columns, returns, window), len(blocks), failed, candles.data_hash,
+        _frame(columns, returns, window).slice(ahead), len(blocks), failed, candles.data_hash,
         candles.source,
     )  # fmt: skip
 
 
-def _from_burn_in(returns: Returns, window: int, start: datetime | None, end: datetime | None) -> Returns:
-    """Cut the returns: the first one forecast is the first at or after ``start`` with a whole window before it."""
-    first = 0 if start is None else max(int(np.searchsorted(returns.target_time, _naive(start))) - window, 0)
+def _from_burn_in(
+    returns: Returns, window: int, refit_every: int, start: datetime | None, end: datetime | None
+) -> tuple[Returns, int]:
+    """Cut the returns at a refit before ``start`` and at ``end``; also return how many rows come ahead of ``start``."""
+    wanted = 0 if start is None else int(np.searchsorted(returns.target_time, _naive(start)))
     stop = len(returns) if end is None else int(np.searchsorted(returns.target_time, _naive(end), side="right"))
-    if stop - first <= window:
+    if wanted >= stop and start is not None and len(returns):
         raise DataMissing(
-            f"There are {stop - first} returns up to the end of the range; the burn-in takes {window}.",
+            f"No bar closes between {start:%Y-%m-%d} and the end of the range.",
+            f"The series ends at {returns.target_time[-1].astype('datetime64[m]')} UTC.",
+            "Ask for an earlier --start.",
+        )
+    first = max(wanted - window, 0)
+    ahead = first % refit_every
+    first -= ahead
+    if stop - first <= window + ahead:
+        raise DataMissing(
+            f"There are {stop - first - ahead} returns up to the end of the range; the burn-in takes {window}.",
             "Nothing is left to forecast.",
             "Get more history, choose a smaller --window, or another range.",
         )
     part = slice(first, stop)
-    return Returns(returns.values[part], returns.as_of[part], returns.target_time[part], returns.spanning_gaps)
+    cut = Returns(returns.values[part], returns.as_of[part], returns.target_time[part], returns.spanning_gaps)
+    return cut, ahead
 
 
 def _fit(model: Model, returns: Returns, block: Block) -> FittedModel | None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from forecastle.workspace import Workspace
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Home = Annotated[Path | None, typer.Option("--home", help="Home folder, else FORECASTLE_HOME, else the default.")]
+Home = Annotated[str | None, typer.Option("--home", help="Home folder, else FORECASTLE_HOME, else the default.")]
 Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; -vv shows tracebacks.")]
 WIDE = 160
 INTERRUPTED = 130
@@ -50,7 +50,7 @@ class Answer:
 class Face:
     """The options of one call, and what they open."""
 
-    home: Path | None = None
+    home: str | None = None
     verbose: int = 0
     json: bool = False
     _bars: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
@@ -58,7 +58,7 @@ class Face:
     @cached_property
     def workspace(self) -> Workspace:
         """Open the home on first use."""
-        workspace = app.look.open_workspace(self.home)
+        workspace = app.look.open_workspace(Path(self.home) if self.home else None)
         level = {0: workspace.settings.log.level, 1: "info"}.get(self.verbose, "debug")
         telemetry.configure(level)
         return workspace
@@ -97,7 +97,7 @@ def command(group: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], 
             inspect.Parameter("verbose", keyword, default=0, annotation=Verbose),
         ]
 
-        def run(*, json_: bool, home: Path | None, verbose: int, **options: Any) -> None:
+        def run(*, json_: bool, home: str | None, verbose: int, **options: Any) -> None:
             face = Face(home, verbose, json_)
             with telemetry.timed(f"forecastle {name}"):
                 code = _answered(face, lambda: function(face, **options))
@@ -180,7 +180,8 @@ def _print(face: Face, answer: Answer) -> None:
             highlight=False,
         )  # fmt: skip
         for part in answer.shown:
-            console.print(part, soft_wrap=isinstance(part, str))
+            room = max(console.width, console.measure(part, options=console.options.update(max_width=WIDE * 2)).maximum)
+            console.print(part, soft_wrap=isinstance(part, str), width=room, crop=False)
         out(page.getvalue())
 
 

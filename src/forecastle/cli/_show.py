@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -16,6 +17,7 @@ from forecastle.nouns import (
     QualityReport,
     Refusal,
     RiskBacktest,
+    RollingForecast,
     TestResult,
     is_simulated,
 )
@@ -39,17 +41,21 @@ def fit(item: FitSummary) -> list[RenderableType]:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Group:
     """Return a table below its title; columns whose name starts with ``>`` are aligned right."""
+    cells = [[str(cell) for cell in row] for row in rows]
     made = Table(box=None, pad_edge=False)
-    for column in columns:
-        right = column.startswith(">")
-        made.add_column(column.lstrip(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
-    for row in rows:
-        made.add_row(*(str(cell) for cell in row))
+    for place, column in enumerate(columns):
+        # Only the last column, of words, is folded; names and numbers stay whole, wider than the terminal if need be.
+        right, name = column.startswith(">"), column.lstrip(">")
+        whole = right or place < len(columns) - 1
+        width = max(len(name), *(len(row[place]) for row in cells)) if whole and cells else None
+        made.add_column(name, justify="right" if right else "left", min_width=width, no_wrap=whole, overflow="fold")
+    for row in cells:
+        made.add_row(*row)
     return Group(Text(title, "bold"), made) if title else Group(made)
 
 
-def forecasts(items: Sequence[Forecast], refused: Sequence[Refusal] = ()) -> list[RenderableType]:
-    """Return one line a model: sigma, VaR and ES over the horizon in percent; below, who refused and why."""
+def forecasts(items: Sequence[Forecast], refused: Sequence[Refusal] = (), missing: int = 0) -> list[RenderableType]:
+    """Return one line a model: sigma, VaR and ES over the horizon in percent; who refused, what was missing."""
     first = items[0]
     bars = "bar" if first.horizon == 1 else "bars"
     title = f"{first.instrument}: log return over the next {first.horizon} {bars} of {first.timeframe}"
@@ -62,6 +68,8 @@ def forecasts(items: Sequence[Forecast], refused: Sequence[Refusal] = ()) -> lis
     span = f"as of {first.as_of:%Y-%m-%d %H:%M} UTC, until {first.target_time:%Y-%m-%d %H:%M} UTC; "
     year = f"annual with {first.periods_per_year:g} periods a year; source {first.source}"
     shown: list[RenderableType] = [table(title, columns, rows), span + year]
+    if missing:
+        shown.append(f"Note: the returns behind it reach across {missing} missing bars: see forecastle quality.")
     shown += [f"No forecast by {r.model}: {r.reason}" for r in refused]
     return marked(first.source, shown)
 
@@ -101,7 +109,7 @@ def risk(item: RiskBacktest) -> list[RenderableType]:
     light = item.traffic_light
     rows.append((
         "Basel traffic light", str(light.breaches), "-", "-",
-        f"{light.zone}: {light.breaches} breaches in {light.observations}, "
+        f"{light.zone}: {light.breaches} in {light.observations} bars, "
         f"cumulative {100 * light.cumulative_probability:.2f} %",
     ))  # fmt: skip
     first, last = path.frame["target_time"][0], path.frame["target_time"][-1]
@@ -125,6 +133,16 @@ def quality(item: QualityReport) -> list[RenderableType]:
         return [head, "No findings."]
     rows = [(f.severity, f.kind, f.count, f.first, f.detail) for f in item.findings]
     return [table(head, ("severity", "kind", ">count", "first", "what"), rows)]
+
+
+def burn_in(path: RollingForecast, start: datetime | None) -> list[RenderableType]:
+    """Return a note where the first bar forecast is later than asked for: the window reaches up to there."""
+    first = path.frame["target_time"][0]
+    if start is None or first - start < timedelta(days=7):
+        return []
+    return [
+        f"Note: the first bar forecast is {first:%Y-%m-%d}; before it there are no {path.window} returns to fit on."
+    ]
 
 
 def _says(test: TestResult) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from forecastle.cli import _options as option
 from forecastle.cli._face import Answer, Face, command
 from forecastle.cli._late import app, requests, show
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from forecastle.nouns import Comparison
 
 
 def add_to(root: typer.Typer) -> None:
@@ -42,8 +47,9 @@ def fit(
         requests.FitRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, model=spec
     )  # fmt: skip
     summary = app.fit.fit(face.workspace, request)
+    head = f"{request.instrument} {request.timeframe} from {summary.source}"
     document = {"instrument": request.instrument, "simulated": summary.simulated, "fit": summary}
-    return Answer("volatility-fit", document, show.fit(summary))
+    return Answer("volatility-fit", document, [head, *show.fit(summary)])
 
 
 def forecast(
@@ -66,8 +72,8 @@ def forecast(
     found = app.forecast.forecast(face.workspace, request)
     return Answer(
         "volatility-forecast",
-        {"forecasts": found.made, "refused": found.refused},
-        show.forecasts(found.made, found.refused),
+        {"forecasts": found.made, "refused": found.refused, "missing_bars": found.missing_bars},
+        show.forecasts(found.made, found.refused, found.missing_bars),
     )
 
 
@@ -96,7 +102,11 @@ def rolling(
     ]  # fmt: skip
     title = f"{path.instrument} {path.model}: last {tail.height} of {len(path)} bars, in percent (--json gives all)"
     columns = ("target (UTC)", ">sigma", ">VaR", ">ES", ">log return", "", "")
-    return Answer("volatility-rolling", {"rolling": path}, show.marked(path.source, [show.table(title, columns, rows)]))
+    return Answer(
+        "volatility-rolling",
+        {"rolling": path},
+        [*show.marked(path.source, [show.table(title, columns, rows)]), *show.burn_in(path, request.start)],
+    )
 
 
 def backtest(
@@ -119,7 +129,7 @@ def backtest(
     document = {k: v for k, v in vars(result).items() if k != "path"} | {"simulated": result.path.simulated}
     document |= {"instrument": result.path.instrument, "model": result.path.model, "level": level,
                  "observations": len(result.path), "data_hash": result.path.data_hash}  # fmt: skip
-    return Answer("volatility-backtest", document, show.risk(result))
+    return Answer("volatility-backtest", document, [*show.risk(result), *show.burn_in(result.path, request.start)])
 
 
 def compare(
@@ -151,7 +161,7 @@ def compare(
         "instrument": result.instrument, "timeframe": result.timeframe, "observations": result.observations,
         "simulated": result.simulated, "scores": scores, "verdict": result.verdict, "data_hash": result.data_hash,
     }  # fmt: skip
-    return Answer("volatility-compare", document, show.comparison(result))
+    return Answer("volatility-compare", document, [*show.comparison(result), *_burn_in(result, request)])
 
 
 def _rolling_request(
@@ -167,3 +177,8 @@ def _rolling_request(
 def _spec(**said: str | int | None) -> requests.ModelSpec:
     """Return the model of what was said; what was not said keeps its default."""
     return requests.build(requests.ModelSpec, **{key: value for key, value in said.items() if value is not None})
+
+
+def _burn_in(result: Comparison, request: requests.CompareRequest) -> list[RenderableType]:
+    risk = result.scores[0].risk
+    return show.burn_in(risk.path, request.start) if risk else []

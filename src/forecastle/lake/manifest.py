@@ -95,7 +95,7 @@ class Manifest:
             try:
                 commit = Commit.model_validate_json(line)
             except ValidationError as error:
-                raise self._corrupt(number, f"it cannot be read ({error.error_count()} faults)") from error
+                raise self._corrupt(number, "it cannot be read") from error
             if commit.previous != previous or commit.number != number:
                 raise self._corrupt(number, "it does not follow from the line before")
             if line[-_SEAL:] != _seal(line[:-_SEAL]):

@@ -104,7 +104,7 @@ class Lake:
         )
         for (period,), part in parts.items():
             previous = old.get(str(period))
-            had = self._load(previous) if previous else part.clear()
+            had = self._load_or_replace(previous, part) if previous else part.clear()
             merged = pl.concat([had, part]).unique("open_time", keep="last", maintain_order=True).sort("open_time")
             added = merged.height - had.height
             revised = (
@@ -113,7 +113,20 @@ class Lake:
             if not (added or revised):
                 continue
             whole = Candles(candles.instrument, candles.timeframe, candles.source, merged, candles.adjusted)
-            yield self._put(key, str(period), whole, previous), added, revised
+            entry = self._put(key, str(period), whole, previous)
+            if previous and entry.sha256 == previous.sha256:
+                continue  # a damaged file was written again as it was: nothing new to commit
+            yield entry, added, revised
+
+    def _load_or_replace(self, entry: FileEntry, part: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of a file; nothing where it is damaged and ``part`` brings at least all it held."""
+        try:
+            return self._load(entry)
+        except DataCorrupt:
+            first, last = part["open_time"].min(), part["close_time"].max()
+            if part.height >= entry.rows and first <= entry.first_open and last >= entry.last_close:  # type: ignore[operator]
+                return part.clear()
+            raise
 
     def _put(self, key: DatasetKey, period: str, candles: Candles, previous: FileEntry | None) -> FileEntry:
         content = _to_parquet(candles)
@@ -232,7 +245,7 @@ class Lake:
 
     def _checked_bytes(self, entry: FileEntry) -> bytes:
         path = self.root / entry.path
-        hint = "Restore the file from a copy, or import the data again; forecastle lake verify lists all such files."
+        hint = "Restore it from a copy, or import all of its rows again; forecastle lake verify lists such files."
         try:
             content = path.read_bytes()
         except OSError as error:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.errors import DataInvalid, ForecastRefused, RequestInvalid, ScaleWarning
-from forecastle.nouns import Candles, Distribution, FitStatus, Forecast
+from forecastle.nouns import Candles, Distribution, FitStatus, Forecast, Returns
 from forecastle.ports import OneStep
 
 FloatArray = npt.NDArray[np.float64]
@@ -31,7 +31,7 @@ class Sample:
     candles: Candles | None
 
     @classmethod
-    def of(cls, x: Candles | FloatArray, minimum: int) -> Sample:
+    def of(cls, x: Candles | Returns | FloatArray, minimum: int) -> Sample:
         """Check ``x`` at the door.
 
         Raises ``DataInvalid`` for NaN, infinities or more than one dimension, ``ForecastRefused`` for fewer than
@@ -39,7 +39,8 @@ class Sample:
         lies outside 1e-5 to 0.2.
         """
         candles = x if isinstance(x, Candles) else None
-        returns = candles.log_returns().values if candles else np.ascontiguousarray(x, dtype=np.float64)
+        series = candles.log_returns() if candles is not None else x
+        returns = series.values if isinstance(series, Returns) else np.ascontiguousarray(series, dtype=np.float64)
         _refuse_what_is_no_series(returns, minimum)
         sigma = float(returns.std())
         if not SMALLEST_SIGMA <= sigma <= LARGEST_SIGMA:
@@ -83,13 +84,17 @@ MAX_HORIZON = 250
 """Bars. Beyond about a trading year a one-bar volatility model says nothing that the average does not."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Fitted(ABC):
     """What every fitted model shares: its sample, its name, its status, and the forecast made of them."""
 
     sample: Sample
     label: str
     status: FitStatus
+
+    def __repr__(self) -> str:
+        state = "converged" if self.status.converged else "NOT converged"
+        return f"<{self.label}, fitted to {self.sample.returns.size} returns, {state}>"
 
     @property
     @abstractmethod

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from forecastle.models._kernels import ewma_rolling_variance
 from forecastle.models._sample import Fitted, Sample, location_scale
-from forecastle.nouns import Candles, Distribution, FitStatus, FitSummary, Normal, Parameter
+from forecastle.nouns import Candles, Distribution, FitStatus, FitSummary, Normal, Parameter, Returns
 from forecastle.ports import OneStep
 
 FloatArray = npt.NDArray[np.float64]
@@ -32,12 +32,12 @@ class Ewma:
         """Return the name with its decay."""
         return f"EWMA ({self.decay:g})"
 
-    def fit(self, x: Candles | FloatArray) -> FittedEwma:
+    def fit(self, x: Candles | Returns | FloatArray) -> FittedEwma:
         """Fit to candles or to a 1-d array of log returns in decimals; at least 50 returns."""
         return FittedEwma(Sample.of(x, 50), self.label, FitStatus(converged=True), self.decay)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FittedEwma(Fitted):
     """The state is the weighted mean of squares."""
 

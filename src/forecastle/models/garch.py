@@ -14,7 +14,17 @@ import numpy.typing as npt
 from forecastle.errors import RequestInvalid
 from forecastle.models._kernels import backcast, garch_rolling_variance, garch_variance
 from forecastle.models._sample import Fitted, Sample, location_scale
-from forecastle.nouns import Candles, Distribution, Empirical, FitStatus, FitSummary, Normal, Parameter, StudentT
+from forecastle.nouns import (
+    Candles,
+    Distribution,
+    Empirical,
+    FitStatus,
+    FitSummary,
+    Normal,
+    Parameter,
+    Returns,
+    StudentT,
+)
 from forecastle.ports import OneStep
 
 FloatArray = npt.NDArray[np.float64]
@@ -88,7 +98,7 @@ class GarchModel:
         name += "" if self.mean == "constant" else ", zero mean"
         return name if self.initial_variance == "backcast" else f"{name}, sample start"
 
-    def fit(self, x: Candles | FloatArray) -> FittedGarch:
+    def fit(self, x: Candles | Returns | FloatArray) -> FittedGarch:
         """Fit by maximum likelihood to candles or to a 1-d array of log returns in decimals.
 
         At least 250 returns, all finite (see :meth:`Sample.of` for what is refused). Returns are scaled to unit
@@ -104,7 +114,7 @@ class GarchModel:
         return FittedGarch(sample, self.label, status, self, estimates, likelihood, best, scale)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FittedGarch(Fitted):
     """Maximum-likelihood estimates; ``loglikelihood`` in the units of the returns given."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.models._sample import Fitted, Sample, location_scale
-from forecastle.nouns import Candles, Distribution, Empirical, FitStatus, FitSummary, Normal, Parameter
+from forecastle.nouns import Candles, Distribution, Empirical, FitStatus, FitSummary, Normal, Parameter, Returns
 from forecastle.ports import OneStep
 
 FloatArray = npt.NDArray[np.float64]
@@ -28,12 +28,12 @@ class RandomWalk:
     label: str = "Random walk (22)"
     naive: bool = True
 
-    def fit(self, x: Candles | FloatArray) -> FittedRandomWalk:
+    def fit(self, x: Candles | Returns | FloatArray) -> FittedRandomWalk:
         """Fit to candles or to a 1-d array of log returns in decimals; at least 22 returns."""
         return FittedRandomWalk(Sample.of(x, DAYS_BACK), self.label, FitStatus(converged=True))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FittedRandomWalk(Fitted):
     """Nothing was estimated: the state is the last 22 returns."""
 
@@ -73,12 +73,12 @@ class Historical:
     label: str = "Historical"
     naive: bool = True
 
-    def fit(self, x: Candles | FloatArray) -> FittedHistorical:
+    def fit(self, x: Candles | Returns | FloatArray) -> FittedHistorical:
         """Fit to candles or to a 1-d array of log returns in decimals; at least 100 returns."""
         return FittedHistorical(Sample.of(x, 100), self.label, FitStatus(converged=True))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FittedHistorical(Fitted):
     """The sample is the model."""
 

@@ -69,7 +69,7 @@ class FitSummary:
         width = max([9, *(len(p.name) for p in self.parameters)])
         rows = [f"{'parameter':<{width}} {'value':>13} {'robust s.e.':>13} {'t':>8} {'p':>8}"]
         rows += [f"{p.name:<{width}} {p.value:>13.6g} {_n(p.standard_error, '13.3g')} {_n(p.t_value, '8.2f')} "
-                 f"{_n(p.p_value, '8.4f')}" for p in self.parameters]  # fmt: skip
+                 f"{_p(p.p_value)}" for p in self.parameters]  # fmt: skip
         return "\n".join([*head, "", *rows])
 
 
@@ -80,3 +80,7 @@ def _because(reason: str) -> str:
 def _n(value: float | None, form: str) -> str:
     width = form.split(".")[0]
     return f"{'-':>{width}}" if value is None else f"{value:>{form}}"
+
+
+def _p(value: float | None) -> str:
+    return f"{'<0.0001':>8}" if value is not None and value < 1e-4 else _n(value, "8.4f")

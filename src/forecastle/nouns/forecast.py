@@ -73,6 +73,17 @@ class Forecast:
                 "This is a leak: please report it.",
             )
 
+    def __str__(self) -> str:
+        where = (
+            f"{self.instrument} {self.timeframe}, as of {self.as_of:%Y-%m-%d %H:%M} UTC"
+            if self.instrument
+            else "returns"
+        )
+        return (
+            f"{self.model} on {where}, next {self.horizon}: sigma {self.sigma:.5f}, "
+            f"VaR 1 % {self.var(0.01):.5f}, ES 1 % {self.es(0.01):.5f}"
+        )
+
     @property
     def mean(self) -> float:
         """Return the expected log return over the horizon, in decimals."""
@@ -124,10 +135,11 @@ class Refusal:
 
 @dataclass(frozen=True)
 class ForecastSet:
-    """The forecasts of several models from one moment, and the models that refused."""
+    """The forecasts of several models from one moment, the models that refused, and the holes in what they saw."""
 
     made: tuple[Forecast, ...]
     refused: tuple[Refusal, ...] = ()
+    missing_bars: int = 0
 
 
 ROLLING_SCHEMA: dict[str, pl.DataType] = {

@@ -137,4 +137,9 @@ def _skill_check(report: VolatilityReport, score: ModelScore | None) -> list[Che
     best = min(naive, key=lambda s: s.qlike)
     test = score.against_naive.get(best.model)
     p = f" (Diebold-Mariano {p_is(test.p_value)})" if test else ""
-    return [(duel(score.qlike, best.qlike, test, report.comparison.size), f"against the best naive, {best.model}{p}")]
+    return [
+        (
+            duel(score.qlike, best.qlike, test, report.comparison.size),
+            f"{score.model} against the best naive, {best.model}{p}",
+        )
+    ]

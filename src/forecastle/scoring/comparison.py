@@ -14,6 +14,8 @@ from forecastle.scoring import forecast, risk
 FloatArray = npt.NDArray[np.float64]
 
 SIZE = 0.05
+FEWEST_EXPECTED = 2
+"""Expected breaches below which no test of coverage has any power."""
 BASEL_DAYS, BASEL_LEVEL = 250, 0.01
 
 
@@ -121,6 +123,8 @@ def _p(test: TestResult) -> str:
 def _in_words(path: RollingForecast, breaches: int, tests: dict[str, TestResult], light: TrafficLight) -> str:
     expected = path.level * len(path)
     words = f"VaR at {100 * path.level:g} % of {path.model}: {_counted(breaches)}, {expected:.1f} expected; "
+    if expected < FEWEST_EXPECTED:
+        return f"{words}too few bars to judge: {FEWEST_EXPECTED} expected breaches are needed."
     failed = [f"{name} (p = {_p(test)})" for name, test in tests.items() if test.rejects(SIZE)]
     if failed:
         words += f"rejected on {' and '.join(failed)}"

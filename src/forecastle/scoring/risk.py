@@ -71,6 +71,7 @@ def traffic_light(breaches: int, n: int, p: float) -> TrafficLight:
         )
     cumulative = float(special.bdtr(breaches, n, p))
     zone = "red" if cumulative >= RED else "yellow" if cumulative >= YELLOW else "green"
+    zone = zone if breaches else "green"  # in a handful of bars even none is more than expected
     return TrafficLight(zone, breaches, n, p, cumulative)  # type: ignore[arg-type]
 
 
