@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, time
 from importlib import metadata
 from pathlib import Path
 
@@ -86,8 +87,8 @@ def write(workspace: Workspace, reports: Sequence[VolatilityReport], title: str,
 def _provenance(candles: Candles, request: CompareRequest) -> dict[str, str]:
     command = f"forecastle report {candles.instrument} --timeframe {candles.timeframe} --source {candles.source}"
     command += f" --window {request.window} --refit {request.refit_every} --level {request.level:g}"
-    command += f" --start {request.start.isoformat()}" if request.start else ""
-    command += f" --end {request.end.isoformat()}" if request.end else ""
+    command += f" --start {_moment(request.start)}" if request.start else ""
+    command += f" --end {_moment(request.end)}" if request.end else ""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("forecastle", "arch", "numpy", "scipy"))
     return {
         "Command": command,
@@ -98,3 +99,8 @@ def _provenance(candles: Candles, request: CompareRequest) -> dict[str, str]:
         "Seed of simulated paths": f"{SEED} ({PATHS} paths; horizons above one bar only)",
         "Versions": versions,
     }
+
+
+def _moment(at: datetime) -> str:
+    """Write a moment as a command takes it: a date alone where it is midnight."""
+    return f"{at:%Y-%m-%d}" if at.time() == time() else f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -160,11 +160,7 @@ def _finding_row(finding: Finding) -> Row:
 def provenance(report: VolatilityReport) -> Markup:
     """Return hashes, seeds, versions and the command that makes the report again."""
     facts = {k: str(v) for k, v in report.provenance.items()}
-    facts.setdefault("data hash (scores)", report.comparison.data_hash)
-    for forecast in report.forecasts:
-        facts[f"model hash, {forecast.model}"] = forecast.model_hash
-        facts[f"data hash, {forecast.model}"] = forecast.data_hash
-    known = set(report.provenance.values()) | {report.comparison.data_hash}
-    # The same data hash under thirty models says nothing new.
-    shown = {k: v for k, v in facts.items() if not (k.startswith("data hash, ") and v in known)}
-    return _facts(shown, "provenance")
+    windows = dict.fromkeys(f.data_hash for f in report.forecasts)  # models that saw the same returns share one
+    facts |= {f"Data hash of the last window{f' ({i})' if i > 1 else ''}": h for i, h in enumerate(windows, 1)}
+    facts |= {f"Model hash, {forecast.model}": forecast.model_hash for forecast in report.forecasts}
+    return _facts(facts, "provenance")

@@ -49,10 +49,10 @@ def _nav(reports: Sequence[VolatilityReport]) -> Markup:
 def _overview(reports: Sequence[VolatilityReport]) -> Markup:
     columns = [
         Column("Instrument"),
+        Column("VaR tests", numeric=False),
         Column("Volatility", "next bar"),
         Column("VaR 1 %"),
         Column("ES 1 %"),
-        Column("VaR tests", numeric=False),
         Column("Verdict", numeric=False),
     ]
     rows = [_overview_row(r, i) for i, r in enumerate(reports, start=1)]
@@ -68,8 +68,8 @@ def _overview_row(report: VolatilityReport, number: int) -> Row:
     said = tag("span", lead or whole, "prose")
     cells = [
         join([link, made_up], " "),
-        *(percent(f) for f in figures),
         believed(score.risk if score else None),
+        *(percent(f) for f in figures),
         said,
     ]
     return Row(cells)
