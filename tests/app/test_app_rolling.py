@@ -50,10 +50,10 @@ def test_rows_equal_an_independent_slow_version(candles: Candles) -> None:
             fit = arch_model(r[refit : refit + WINDOW], vol="GARCH", dist="t", rescale=False).fit(disp="off")
         own = arch_model(r[row : row + WINDOW], vol="GARCH", dist="t", rescale=False).fix(fit.params)
         sigma = float(np.sqrt(own.forecast(horizon=1).variance.to_numpy()[-1, 0])) / 100
-        assert path.column("sigma")[row] == pytest.approx(sigma, rel=5e-3)
+        assert path.column("sigma")[row] == pytest.approx(sigma, rel=1e-3)
         nu, mu = fit.params["nu"], fit.params["mu"] / 100
         quantile = stats.t.ppf(0.025, nu) * np.sqrt((nu - 2) / nu)
-        assert path.column("var")[row] == pytest.approx(-(mu + sigma * quantile), rel=5e-3)
+        assert path.column("var")[row] == pytest.approx(-(mu + sigma * quantile), rel=1e-3)
 
 
 @pytest.mark.parametrize("model", ["random_walk", "historical", "ewma", "garch"])

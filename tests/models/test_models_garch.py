@@ -11,7 +11,7 @@ from arch import arch_model
 
 from forecastle.errors import ForecastRefused, RequestInvalid
 from forecastle.models._kernels import backcast, ewma_rolling_variance, garch_variance
-from forecastle.models.garch import GarchModel
+from forecastle.models.garch import _QUIET, GarchModel
 from forecastle.nouns import Candles
 
 FloatArray = npt.NDArray[np.float64]
@@ -158,16 +158,38 @@ def test_summary_names_the_distribution_and_the_criteria(returns: FloatArray) ->
     assert summary.bic == pytest.approx(5 * np.log(1000) - 2 * fitted.loglikelihood)
 
 
-def test_a_failed_fit_is_never_served() -> None:
-    """Two values in turn have no tails to estimate: whatever the optimiser says, no silent forecast comes out."""
-    returns = np.tile([0.01, -0.01], 200)
-    fitted = GarchModel(dist="t").fit(returns)
-    if fitted.converged:
-        assert np.isfinite(fitted.forecast(1).sigma)
-    else:
-        assert fitted.status.reason
-        with pytest.raises(ForecastRefused, match="did not converge"):
-            fitted.forecast(1)
+def test_a_failed_fit_is_tried_again_and_never_served(returns: FloatArray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An optimiser that gives up after one step: four more starts, a status that says so, and no forecast."""
+    monkeypatch.setitem(_QUIET, "options", {"maxiter": 1})
+    fitted = GarchModel(dist="t").fit(returns[-1000:])
+    assert not fitted.converged
+    assert fitted.status.restarts == 4
+    assert "flag 9" in fitted.status.reason  # SLSQP: iteration limit reached
+    with pytest.raises(ForecastRefused, match="did not converge"):
+        fitted.forecast(1)
+
+
+def test_the_presample_variance_follows_the_mean() -> None:
+    """initial_variance="sample": the first variance of the filter is made of the mean of the squared residuals."""
+    rng = np.random.default_rng(4)
+    r = 0.01 * rng.standard_normal(600) + 0.001
+    fitted = GarchModel(dist="normal", initial_variance="sample").fit(r)
+    p = fitted.params
+    start = float(((r - p["mu"]) ** 2).mean())
+    first = p["omega"] + (p["alpha[1]"] + p["beta[1]"]) * start
+    assert fitted.conditional_volatility()[0] ** 2 == pytest.approx(first, rel=1e-12)
+
+
+@pytest.mark.shared_data
+def test_fit_reaches_the_certified_benchmark(shared_data: Path) -> None:
+    """DM/GBP with initial_variance="sample": log-likelihood -1106.60788, parameters to 3 digits and more."""
+    percent = np.loadtxt(shared_data / "reference" / "dem2gbp.csv", skiprows=1)
+    fitted = GarchModel(dist="normal", initial_variance="sample").fit(percent / 100)
+    assert fitted.loglikelihood - percent.size * np.log(100) == pytest.approx(-1106.60788104129, abs=1e-4)
+    assert fitted.params["mu"] * 100 == pytest.approx(-0.0061904083799, abs=5e-5)
+    assert fitted.params["omega"] * 1e4 == pytest.approx(0.0107613978518, rel=1e-3)
+    assert fitted.params["alpha[1]"] == pytest.approx(0.15313406182, rel=1e-3)
+    assert fitted.params["beta[1]"] == pytest.approx(0.80597367031, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
+from forecastle.errors import RequestInvalid
 from forecastle.nouns import Distribution, Empirical, Normal, StudentT
 
 LEVELS = [1e-4, 0.005, 0.01, 0.025, 0.05, 0.25, 0.5, 0.75, 0.99]
@@ -134,7 +135,7 @@ def test_cdf_and_quantile_undo_each_other(law: Distribution, level: float) -> No
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.01, 1.5, 5.0, math.nan, math.inf])
 def test_a_level_that_is_no_probability_is_refused(law: Distribution, level: float) -> None:
     for ask in (law.quantile, law.var, law.es):
-        with pytest.raises(ValueError, match="between 0 and 1"):
+        with pytest.raises(RequestInvalid, match="between 0 and 1"):
             ask(level)
 
 

@@ -182,7 +182,8 @@ def _print(face: Face, answer: Answer) -> None:
         for part in answer.shown:
             room = max(console.width, console.measure(part, options=console.options.update(max_width=WIDE * 2)).maximum)
             console.print(part, soft_wrap=isinstance(part, str), width=room, crop=False)
-        out(page.getvalue())
+        text = page.getvalue()
+        out(text if terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines()))
 
 
 def out(content: str | bytes) -> None:

@@ -124,6 +124,10 @@ def candles(
     """Read candles: a table, CSV, or Parquet for a pipe."""
     if format_ not in ("table", "csv", "parquet"):
         raise RequestInvalid(f"--format is '{format_}'.", "Known: table, csv, parquet.", "Choose one of them.")
+    if face.json and format_ != "table":
+        raise RequestInvalid(
+            f"--json and --format {format_} were asked for.", "Each is a form of its own.", "Drop one."
+        )
     request = requests.build(
         requests.SeriesRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end
     )

@@ -52,5 +52,5 @@ def run() -> None:
 
 
 def _usage(message: str, *, as_json: bool) -> int:
-    usage = RequestInvalid(message, "The words of the command are off.", "Add --help to see them all.")
+    usage = RequestInvalid(message, "The command line could not be understood.", "Add --help to see them all.")
     return complain(usage, as_json=as_json)

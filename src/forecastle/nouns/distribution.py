@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from forecastle.errors import RequestInvalid
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -148,5 +150,5 @@ class Empirical(Distribution):
 
 def _probabilities(p: float) -> FloatArray:
     if not 0.0 < p < 1.0:
-        raise ValueError(f"the level is {p}; it has to lie between 0 and 1, 0.01 being one percent")
+        raise RequestInvalid(f"The level is {p}.", "It has to lie between 0 and 1.", "One percent is 0.01.")
     return np.array([p])

@@ -105,6 +105,10 @@ def _texts(
     text: pl.Series, timeframe: Timeframe, zone: str | None, form: str | None, *, dated: bool
 ) -> tuple[pl.Series, TimeReading]:
     first = next((t for t in text if t), "")
+    if form is not None and "%" not in form:
+        raise RequestInvalid(
+            f"--time-format is '{form}'.", "It names no part of a time.", "Write it like '%d.%m.%Y %H:%M'."
+        )
     if form is not None:
         return _formatted(text, zone, form, dated=dated)
     if _DATE.match(first) or (not is_intraday(timeframe) and re.match(_DAY_OR_MIDNIGHT, first)):
