@@ -130,13 +130,18 @@ class Exchange:
         day = np.timedelta64(1, "D")
         _, opens, closes = self.sessions(start - 32 * day, end + 32 * day)
         if is_intraday(timeframe):
-            opens, closes = _within(*self._trading_hours(opens, closes), _fixed(timeframe))
+            opens, closes = _within(*self._without_breaks(opens, closes), _fixed(timeframe))
         elif timeframe != "1d":
             opens, closes = _grouped(opens, closes, timeframe)
         keep = (opens >= start) & (opens < end)
         return opens[keep], closes[keep]
 
-    def _trading_hours(self, opens: Times, closes: Times) -> tuple[Times, Times]:
+    def trading_hours(self, start: np.datetime64, end: np.datetime64) -> tuple[Times, Times]:
+        """Return when trading begins and ends in the sessions of these dates: twice a day with a lunch break."""
+        _, opens, closes = self.sessions(start, end)
+        return self._without_breaks(opens, closes)
+
+    def _without_breaks(self, opens: Times, closes: Times) -> tuple[Times, Times]:
         """Cut sessions at their lunch break, where the market has one."""
         if not opens.size:
             return opens, closes

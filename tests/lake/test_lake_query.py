@@ -153,3 +153,10 @@ def test_a_home_whose_name_is_a_pattern_is_refused(tmp_path: Path) -> None:
     odd.write(make_candles(4))
     with pytest.raises(ConfigurationError, match="in its name"):
         query(odd, "SELECT count(*) FROM candles")
+
+
+def test_units_of_time_are_told_apart_and_nested_answers_refused(lake: Lake) -> None:
+    assert query(lake, "SELECT TIMESTAMP_NS '2024-01-01' AS t").height == 1
+    for text in ("TIMESTAMP_S '20000-01-01'", "['infinity'::TIMESTAMP]", "{'a': 'infinity'::DATE}"):
+        with pytest.raises(RequestInvalid, match=r"outside the years|holds a column of"):
+            query(lake, f"SELECT {text} AS t")

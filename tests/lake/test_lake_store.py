@@ -17,7 +17,7 @@ import pytest
 
 from forecastle.errors import DataInvalid, DataMissing, RequestInvalid
 from forecastle.lake import DatasetKey
-from forecastle.nouns import Candles
+from forecastle.nouns import Candles, Instrument
 from forecastle.nouns.candles import SCHEMA, Adjusted
 from forecastle.sessions import Timeframe, Times
 from making import candles_at, key_of, make_candles, open_lake, tree, utc, with_close, without
@@ -220,3 +220,20 @@ def test_a_source_that_is_no_safe_folder_name_is_refused(name: str) -> None:
 def _times(first: str, last: str, unit: Literal["m", "h", "D"]) -> tuple[Times, Times]:
     opens = np.arange(np.datetime64(first, unit), np.datetime64(last, unit)).astype("datetime64[us]")
     return opens, np.asarray(opens + np.timedelta64(1, unit), dtype="datetime64[us]")
+
+
+def test_bars_that_overlap_across_two_files_are_refused(tmp_path: Path) -> None:
+    """Hours at :30 in one year, at :00 in the next: each file would be sound, the series would not."""
+
+    def hours(first: str, n: int) -> Candles:
+        opens = np.datetime64(first, "us") + np.arange(n) * np.timedelta64(1, "h")
+        flat = dict.fromkeys(("open", "high", "low", "close", "volume"), np.ones(n))
+        columns = {"open_time": opens, "close_time": opens + np.timedelta64(1, "h"), **flat}
+        return Candles.from_columns(Instrument.parse("BTC-USDT"), "1h", "test", columns, "none")
+
+    lake = open_lake(tmp_path / "raw")
+    lake.write(hours("2023-12-31T20:30", 4))
+    with pytest.raises(DataInvalid, match="overlap"):
+        lake.write(hours("2024-01-01T00:00", 5))
+    assert [info.rows for info in lake.datasets()] == [4]
+    assert lake.verify() == []

@@ -11,7 +11,7 @@ import pytest
 from forecastle.errors import DataCorrupt
 from forecastle.lake import Lake, query
 from forecastle.nouns import Candles
-from making import key_of, make_candles, open_lake, with_close
+from making import key_of, make_candles, open_lake, with_close, without
 
 SERIES = make_candles(40)
 OTHER = make_candles(40, instrument="ETH-USDT", seed=1)
@@ -118,3 +118,12 @@ def test_verify_names_damage_to_files_of_the_past_too(lake: Lake) -> None:
     old.write_bytes(old.read_bytes() + b" ")
     assert [p.path for p in lake.verify()] == [str(old.relative_to(lake.root))]
     assert lake.read(key_of(SERIES)).frame.equals(with_close(SERIES, 5, 1.2).frame)
+
+
+def test_more_rows_with_a_hole_do_not_repair(lake: Lake) -> None:
+    """Enough rows in all are not enough: those that were there have to come again."""
+    path = _current(lake, SERIES)
+    path.write_bytes(path.read_bytes()[:-7])
+    whole = make_candles(2 * len(SERIES))
+    with pytest.raises(DataCorrupt, match=path.name):
+        lake.write(without(whole, 3))

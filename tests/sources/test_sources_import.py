@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -14,6 +15,7 @@ from forecastle.errors import DataInvalid, ForecastleError, RequestInvalid
 from forecastle.nouns import Candles
 from forecastle.nouns.candles import SCHEMA
 from forecastle.requests import ImportRequest, build
+from forecastle.sessions import calendar
 from forecastle.workspace import Workspace
 from making import NOW, key_of, make_candles, tree, utc
 
@@ -259,8 +261,8 @@ TOKYO = {"time_zone": "Asia/Tokyo"}
 SILENTLY_WRONG = {
     "minutes of a stock as hours": ("AAPL", "1h", _rows("2024-01-02T14:30", MINUTE, 60), {}, "1 minutes apart"),
     "hours as days": ("BTC-USDT", "1d", _rows("2024-01-02T00:00", HOUR, 48), {}, "60 minutes apart"),
-    "days from 08:00": ("BTC-USDT", "1d", _rows("2024-01-02T08:00", DAY, 20), {}, "480 minutes off the UTC grid"),
-    "weeks from Wednesday": ("BTC-USDT", "1w", _rows("2024-01-03T00:00", WEEK, 20), {}, "2 days off the UTC grid"),
+    "days from 08:00": ("BTC-USDT", "1d", _rows("2024-01-02T08:00", DAY, 20), {}, "first by 480 minutes"),
+    "weeks from Wednesday": ("BTC-USDT", "1w", _rows("2024-01-03T00:00", WEEK, 20), {}, "first by 2 days"),
     "digits of a date": ("AAPL", "1m", _rows("2024-01-02T14:30", MINUTE, 9, "%Y%m%d%H%M"), {}, "time-format"),
     "a zone not used": ("BTC-USDT", "1d", _rows("2024-01-02T00:00", DAY, 9), TOKYO, "not used"),
 }  # fmt: skip
@@ -300,15 +302,25 @@ def test_the_names_of_our_own_sources_are_reserved(workspace: Workspace, tmp_pat
         _import(workspace, _file(tmp_path, f"2024-01-01,{OK}"), source=name)
 
 
-def test_bars_that_overlap_across_two_files_of_the_lake_are_refused(workspace: Workspace, tmp_path: Path) -> None:
-    """Hours at :30 up to the end of a year, then at :00: each file is sound, together they overlap."""
-    late = [f"2023-12-31 {h:02d}:00:00+00:00,{OK}" for h in range(20, 24)]
-    _import(workspace, _file(tmp_path, *late), timeframe="1h")
-    early = [f"{t},{OK}" for t in ("2023-12-31 23:00:00+00:00", "2024-01-01 00:00:00+00:00")]
-    _import(workspace, _file(tmp_path, *early), timeframe="1h")
-    before = tree(workspace.settings.raw)
-    half = _file(tmp_path, f"2023-12-31 23:30:00+00:00,{OK}")
-    with pytest.raises(DataInvalid, match="overlap"):
-        _import(workspace, half, timeframe="1h")
-    assert set(before) <= set(tree(workspace.settings.raw))
-    assert workspace.lake.verify() == []
+def test_an_empty_price_in_the_first_row_is_no_header(workspace: Workspace, home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n2024-03-04,,2,0.5,1.5,100\n" + "".join(f"2024-03-0{d},1,2,0.5,1.5,10\n" for d in (5, 6)))
+    with pytest.raises(DataInvalid, match="not_a_number"):
+        _import(workspace, path, columns="time,open,high,low,close,volume")
+    assert not home.exists()
+
+
+def test_months_begin_on_the_first(workspace: Workspace, tmp_path: Path) -> None:
+    rows = [f"2024-{m:02d}-15,{OK}" for m in range(1, 7)]
+    with pytest.raises(DataInvalid, match="off the UTC grid"):
+        _import(workspace, _file(tmp_path, *rows), timeframe="1mo")
+
+
+def test_a_thin_stock_may_skip_days_and_a_market_may_rest_at_noon(workspace: Workspace, tmp_path: Path) -> None:
+    thin = [f"2024-03-{d:02d},{OK}" for d in (4, 6, 8, 12, 14)]
+    assert _import(workspace, _file(tmp_path, *thin), instrument="AAPL").written is not None
+    opens, closes = calendar("XTKS").bars(np.datetime64("2025-01-06", "us"), np.datetime64("2025-02-01", "us"), "4h")
+    rows = [f"{str(t)[:19]}+00:00,{OK}" for t in opens]
+    done = _import(workspace, _file(tmp_path, *rows), instrument="4063.T", timeframe="4h")
+    assert done.candles is not None
+    np.testing.assert_array_equal(done.candles.times("close_time"), closes)

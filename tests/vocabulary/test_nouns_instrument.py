@@ -108,3 +108,9 @@ def test_a_name_that_can_be_two_pairs_is_refused_with_both(text: str) -> None:
 def test_an_index_nobody_knows_is_refused_since_its_calendar_is_unknown() -> None:
     with pytest.raises(RequestInvalid, match="FOO"):
         Instrument.parse("FOO.INDEX")
+
+
+@pytest.mark.parametrize("ticker", ["CAC", "DAX", "SOX", "DXY"])
+def test_a_ticker_that_names_an_index_elsewhere_stays_a_stock(ticker: str) -> None:
+    assert Instrument.parse(ticker).kind == "stock"
+    assert Instrument.parse(f"^{ticker}").kind == "index"

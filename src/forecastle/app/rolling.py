@@ -88,7 +88,8 @@ def roll(
 
     Refits lie on one grid from the beginning of the series, so that a bar's forecast does not depend on ``start``.
     """
-    returns, ahead = _from_burn_in(candles.log_returns(), window, refit_every, start, end)
+    whole = candles.log_returns()
+    returns, ahead, first = _from_burn_in(whole, window, refit_every, start, end)
     blocks = list(walk_forward(len(returns), window, refit_every))
     levels = np.array([level, *FAN])
     columns: list[dict[str, FloatArray]] = []
@@ -97,7 +98,7 @@ def roll(
     for done, block in enumerate(blocks, 1):
         fitted = _fit(model, returns, block)
         failed += fitted is None
-        good = fitted or good
+        good = fitted or good or _last_good(model, whole, first, window, refit_every)
         if good is None:
             raise ForecastRefused(
                 f"{model.label} did not converge on the first {window} returns of {candles.instrument}.",
@@ -115,8 +116,11 @@ def roll(
 
 def _from_burn_in(
     returns: Returns, window: int, refit_every: int, start: datetime | None, end: datetime | None
-) -> tuple[Returns, int]:
-    """Cut the returns at a refit before ``start`` and at ``end``; also return how many rows come ahead of ``start``."""
+) -> tuple[Returns, int, int]:
+    """Cut the returns at a refit before ``start`` and at ``end``.
+
+    Also return how many rows come ahead of ``start``, and where the cut begins.
+    """
     wanted = 0 if start is None else int(np.searchsorted(returns.target_time, _naive(start)))
     stop = len(returns) if end is None else int(np.searchsorted(returns.target_time, _naive(end), side="right"))
     if wanted >= stop and start is not None and len(returns):
@@ -136,7 +140,16 @@ def _from_burn_in(
         )
     part = slice(first, stop)
     cut = Returns(returns.values[part], returns.as_of[part], returns.target_time[part], returns.spanning_gaps)
-    return cut, ahead
+    return cut, ahead, first
+
+
+def _last_good(model: Model, returns: Returns, first: int, window: int, refit_every: int) -> FittedModel | None:
+    """Return the latest good fit on the grid before ``first``: what a longer range would have gone on with."""
+    for begin in range(first - refit_every, -1, -refit_every):
+        fitted = _fit(model, returns, Block(begin, begin + window, begin + window))
+        if fitted is not None:
+            return fitted
+    return None
 
 
 def _fit(model: Model, returns: Returns, block: Block) -> FittedModel | None:
@@ -154,8 +167,9 @@ def _rows(
     """Return the columns of one block: row i sees the ``window`` returns before its target."""
     seen = returns.values[block.train_stop - window : block.test_stop - 1]
     step = fitted.one_step(seen, window, levels)
-    if not (step.sigma > 0).all():
-        dead = returns.as_of[block.train_stop + int((step.sigma <= 0).argmax())]
+    flat = step.sigma <= 1e-12 * np.abs(seen).max()  # equal returns leave only rounding
+    if flat.any():
+        dead = returns.as_of[block.train_stop + int(flat.argmax())]
         raise ForecastRefused(
             f"None of the {window} returns before {dead.astype('datetime64[m]')} UTC changes.",
             f"{fitted.summary().model} has no volatility to forecast there.",

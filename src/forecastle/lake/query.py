@@ -11,6 +11,7 @@ from forecastle.errors import ConfigurationError, RequestInvalid
 from forecastle.lake.describe import COLUMNS
 from forecastle.lake.store import Lake
 
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _TYPES = {"timestamp[us, UTC]": "TIMESTAMPTZ", "float64": "DOUBLE", "string": "VARCHAR"}
 
 
@@ -72,13 +73,18 @@ def _one_select(sql: str) -> duckdb.Statement:
 def _within_calendar(table: pa.Table) -> None:
     """Refuse times outside the years 1 to 9999, infinite ones too: no table can show them."""
     for column in table.columns:
-        if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-            seen = pc.min_max(column.cast(pa.int64() if pa.types.is_timestamp(column.type) else pa.int32()))
-            per_day = 86_400_000_000 if pa.types.is_timestamp(column.type) else 1
-            if any(v is not None and not -719_162 <= v // per_day < 2_932_897 for v in seen.as_py().values()):
+        kind = column.type
+        if pa.types.is_timestamp(kind) or pa.types.is_date32(kind):
+            seen = pc.min_max(column.cast(pa.int64() if pa.types.is_timestamp(kind) else pa.int32())).as_py()
+            per_day = 86_400 * _PER_SECOND[kind.unit] if pa.types.is_timestamp(kind) else 1
+            if any(v is not None and not -719_162 <= v // per_day < 2_932_897 for v in seen.values()):
                 raise RequestInvalid(
                     "The answer holds a time outside the years 1 to 9999.", "No calendar has it.", "Filter it out."
                 )
+        elif pa.types.is_nested(kind):
+            raise RequestInvalid(
+                f"The answer holds a column of {kind}.", "A table has plain values.", "Unnest it, or pick its fields."
+            )
 
 
 def _refused(error: Exception) -> RequestInvalid:

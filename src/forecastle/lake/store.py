@@ -119,12 +119,15 @@ class Lake:
             yield entry, added, revised
 
     def _load_or_replace(self, entry: FileEntry, part: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows of a file; nothing where it is damaged and ``part`` brings at least all it held."""
+        """Return the rows of a file; nothing where it is damaged and ``part`` has as many in its span."""
         try:
             return self._load(entry)
         except DataCorrupt:
-            first, last = part["open_time"].min(), part["close_time"].max()
-            if part.height >= entry.rows and first <= entry.first_open and last >= entry.last_close:  # type: ignore[operator]
+            inside = part.filter(
+                pl.col("open_time") >= entry.first_open, pl.col("close_time") <= entry.last_close
+            )  # fmt: skip
+            whole = inside.height >= entry.rows and inside["open_time"].min() == entry.first_open
+            if whole and inside["close_time"].max() == entry.last_close:
                 return part.clear()
             raise
 

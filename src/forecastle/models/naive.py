@@ -59,7 +59,8 @@ class FittedRandomWalk(Fitted):
         """Return row i from the last 22 of ``returns[i : i + window]``."""
         windows = np.lib.stride_tricks.sliding_window_view(returns, window)
         month = windows[:, -DAYS_BACK:].std(axis=1, ddof=1)
-        sigma = np.where(month > 0, month, windows.std(axis=1, ddof=1))
+        still = month <= 1e-12 * np.abs(windows).max(axis=1)  # equal returns leave only rounding
+        sigma = np.where(~still, month, windows.std(axis=1, ddof=1))
         return location_scale(np.zeros(sigma.size), sigma, Normal(0.0, 1.0), levels)
 
 

@@ -35,6 +35,8 @@ INDICES: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 """The closed list of indices: currency and the calendar they follow."""
 _INDEX_ALIASES = {"^GSPC": "SPX", "SP500": "SPX", "S&P500": "SPX", "NASDAQ": "IXIC", "^FCHI": "CAC", "^GDAXI": "DAX"}
+_NEVER_STOCKS = ("SPX", "IXIC", "NDX", "DJI", "RUT", "VIX")
+"""Indices that may be written bare; CAC or DAX are stocks in New York, too."""
 _COUNTRY_SUFFIX = {
     "T": "XTKS",
     "L": "XLON",
@@ -77,7 +79,8 @@ class Instrument:
         """
         name = text.strip().upper().replace("/", "-").replace("_", "-")
         index = _INDEX_ALIASES.get(name, name.removeprefix("^"))
-        name = f"{index}.INDEX" if index in INDICES else name
+        written = name.startswith("^") or name in _INDEX_ALIASES or name in _NEVER_STOCKS
+        name = f"{index}.INDEX" if written and index in INDICES else name
         return cls._crypto(name) or cls._listed(name) or cls._refuse(text)
 
     @classmethod
@@ -97,7 +100,7 @@ class Instrument:
             raise RequestInvalid(
                 f"'{name}' can be {' or '.join(f'{base}-{quote}' for base, quote in splits)}.",
                 "Several quote currencies end this name.",
-                "Write it with a dash.",
+                f"Write it with a dash: {splits[-1][0]}-{splits[-1][1]}.",
             )
         return cls(f"{splits[0][0]}-{splits[0][1]}", "pair", *splits[0], ALWAYS_OPEN) if splits else None
 
@@ -107,6 +110,7 @@ class Instrument:
             if found[1] not in INDICES:
                 raise NameUnknown("index", found[1], INDICES, "Its calendar has to be known: write one of these.")
             return cls(name, "index", found[1], *INDICES[found[1]])
+        name = re.sub(r"^([A-Z0-9]+)-([A-Z])\.", r"\1.\2.", name)  # one share, one id: BT-A.L is BT.A.L
         symbol, dot, suffix = name.rpartition(".")
         if dot and suffix in _COUNTRY_SUFFIX and symbol:
             name = f"{symbol}.{_COUNTRY_SUFFIX[suffix]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence, Set
 
 import numpy as np
@@ -97,11 +98,11 @@ def _lone(best: ModelScore) -> str:
 
 def _edge(best: ModelScore, rival: ModelScore, tried: int) -> str:
     numbers = f"QLIKE {best.qlike:.4f} against {rival.qlike:.4f} of the best naive forecast, {rival.model}"
-    tests = {name: test for name, test in best.against_naive.items() if test.p_value is not None}
+    tests = best.against_naive
     if not tests:
         return f"No proven edge over the naive forecast: {best.model} has {numbers}; too few bars for a test."
     hardest = max(tests, key=lambda name: _p_of_win(tests[name]))
-    asked = f"{SIZE / tried:g} is asked" + (f" of the best of {tried} models" if tried > 1 else "")
+    asked = f"{SIZE / tried:.2g} is asked" + (f" of the best of {tried} models" if tried > 1 else "")
     proof = f"Diebold-Mariano p = {_p(tests[hardest])} against {hardest}, where less than {asked}"
     if _p_of_win(tests[hardest]) < SIZE / tried:
         return f"{best.model} beats every naive forecast: {numbers}; at its weakest, {proof}."
@@ -117,14 +118,15 @@ def _p_of_win(test: TestResult) -> float:
 
 
 def _p(test: TestResult) -> str:
-    return "n/a" if test.p_value is None else f"{test.p_value:.2g}"
+    return "n/a" if test.p_value is None else f"{test.p_value:.3g}"
 
 
 def _in_words(path: RollingForecast, breaches: int, tests: dict[str, TestResult], light: TrafficLight) -> str:
     expected = path.level * len(path)
     words = f"VaR at {100 * path.level:g} % of {path.model}: {_counted(breaches)}, {expected:.1f} expected; "
     if expected < FEWEST_EXPECTED:
-        return f"{words}too few bars to judge: {FEWEST_EXPECTED} expected breaches are needed."
+        needed = math.ceil(FEWEST_EXPECTED / path.level)
+        return f"{words}too few bars to judge: {len(path)}, and {needed} are needed."
     failed = [f"{name} (p = {_p(test)})" for name, test in tests.items() if test.rejects(SIZE)]
     if failed:
         words += f"rejected on {' and '.join(failed)}"

@@ -8,7 +8,17 @@ import polars as pl
 from forecastle.errors import DataInvalid
 from forecastle.nouns import Instrument
 from forecastle.nouns.candles import TIME
-from forecastle.sessions import Exchange, Timeframe, Times, calendar, is_intraday, step_of
+from forecastle.sessions import (
+    TIMEFRAMES,
+    Calendar,
+    Exchange,
+    Timeframe,
+    Times,
+    calendar,
+    found_in,
+    is_intraday,
+    step_of,
+)
 
 _DAY = np.timedelta64(1, "D")
 
@@ -20,8 +30,8 @@ def close_bars(times: pl.Series, instrument: Instrument, timeframe: Timeframe) -
     from its first open to its last close; inside a session a bar ends at the next one or at the close.
     """
     moments = times.dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
-    _check_step(moments, timeframe, always_open=instrument.always_open)
     market = calendar(instrument.calendar)
+    _check_step(moments, timeframe, market)
     if isinstance(market, Exchange):
         opens, closes = (
             _inside_sessions(market, moments, timeframe)
@@ -29,6 +39,7 @@ def close_bars(times: pl.Series, instrument: Instrument, timeframe: Timeframe) -
             else _sessions(market, moments, instrument, timeframe)
         )
     else:
+        _check_grid(moments, timeframe)
         step = step_of(timeframe)
         months = moments.astype("datetime64[M]") + np.timedelta64(1, "M")
         ends = moments + step if step is not None else months
@@ -36,25 +47,37 @@ def close_bars(times: pl.Series, instrument: Instrument, timeframe: Timeframe) -
     return _utc(opens), _utc(closes)
 
 
-def _check_step(moments: Times, timeframe: Timeframe, *, always_open: bool) -> None:
-    """Refuse rows that are no bars of this length: their usual distance is another, or they lie off the UTC grid."""
+def _check_step(moments: Times, timeframe: Timeframe, market: Calendar) -> None:
+    """Refuse rows that are no bars of this length: closer than they can be, or all of a longer known length."""
     gaps = np.diff(np.unique(moments))
     step = step_of(timeframe)
-    if gaps.size < 3 or step is None or (timeframe == "1w" and not always_open):  # weeks begin on their first session
-        return
-    lengths, counts = np.unique(gaps, return_counts=True)
-    usual = lengths[counts.argmax()]
-    if usual != step:
+    if gaps.size < 3 or step is None or (timeframe == "1w" and isinstance(market, Exchange)):
+        return  # months differ, and weeks of an exchange begin on their first session
+    if is_intraday(timeframe) and isinstance(market, Exchange):
+        expected, _ = market.bars(moments.min(), moments.max() + step, timeframe)
+        if np.mean(found_in(moments, expected)) > 0.9:
+            return
+    longer = [t for t in TIMEFRAMES if step_of(t) == gaps.min()] if gaps.min() > step and gaps.size >= 30 else []
+    if np.median(gaps.astype(np.int64)) < step.astype(np.int64) or longer:
+        usual = np.timedelta64(int(np.median(gaps.astype(np.int64))), "us")
         raise DataInvalid(
             f"Most rows are {_length(usual)} apart, and bars of {timeframe} were expected.",
             "A bar of another length has another volatility.",
             "Say the right one with --timeframe, or name the right column of the time with --columns.",
         )
+
+
+def _check_grid(moments: Times, timeframe: Timeframe) -> None:
+    """Refuse bars of a market that never closes where more than one in a hundred lies off the UTC grid."""
+    step = step_of(timeframe)
     monday = np.datetime64("1970-01-05", "us")
-    phase = (moments - monday) % step
-    if always_open and np.median(phase.astype(np.int64)) != 0:
+    month = moments.astype("datetime64[M]").astype("datetime64[us]")
+    off = (moments - monday) % step if step is not None else moments - month
+    wrong = off != np.timedelta64(0, "us")
+    if wrong.mean() > 0.01:
+        row = int(wrong.argmax())
         raise DataInvalid(
-            f"The bars open {_length(np.timedelta64(int(np.median(phase.astype(np.int64))), 'us'))} off the UTC grid.",
+            f"{int(wrong.sum())} bars open off the UTC grid, the first by {_length(off[row])} (data row {row + 1}).",
             f"Bars of {timeframe} on a market that never closes start on whole steps: days at 00:00, weeks on Monday.",
             "Export UTC bars, or import a shorter timeframe.",
         )
@@ -94,7 +117,7 @@ def _period(days: Times, timeframe: Timeframe) -> np.ndarray[tuple[int], np.dtyp
 
 def _inside_sessions(market: Exchange, moments: Times, timeframe: Timeframe) -> tuple[Times, Times]:
     step = step_of(timeframe) or _DAY
-    session_opens, session_closes = market.bars(moments.min() - 8 * _DAY, moments.max() + 8 * _DAY, "1d")
+    session_opens, session_closes = market.trading_hours(moments.min() - 8 * _DAY, moments.max() + 8 * _DAY)
     if not session_opens.size:
         raise _unknown(market, moments.astype("datetime64[D]"))
     session = np.clip(np.searchsorted(session_opens, moments, side="right") - 1, 0, session_opens.size - 1)

@@ -153,8 +153,8 @@ def _content(path: Path) -> bytes:
 
 
 def _csv(content: bytes, path: Path, columns: str | None) -> pl.DataFrame:
-    lines = content.decode("utf-8-sig").splitlines()
-    if not any(line.strip() for line in lines):
+    lines = [line for line in content.decode("utf-8-sig").splitlines() if line.strip()]
+    if not lines:
         raise DataInvalid(f"{path.name} is empty.", "It has no line with words.", "Export or download it again.")
     header = _header_line(lines) if not columns or "=" in columns else _header_by_position(lines, columns)
     table = pl.read_csv(
@@ -177,23 +177,24 @@ def _header_line(lines: list[str]) -> int | None:
 
 
 def _header_by_position(lines: list[str], columns: str) -> int | None:
-    """Return 0 where the first line's open is no number, None where the rows begin at once."""
+    """Return 0 where the first line has words, and no number, where numbers belong; else None: rows begin at once."""
     names = [_our_name(n.strip()) if n.strip() != "-" else "-" for n in columns.split(",")]
     cells = [c.strip().strip('"') for c in lines[0].split(_separator(lines[0]))]
-    place = names.index("open") if "open" in names else len(cells)
-    return None if place < len(cells) and _is_number(cells[place]) else 0
+    numbers = [cell for name, cell in zip(names, cells, strict=False) if name in NAMES]
+    words = [cell for cell in numbers if cell and cell.lower() not in ("null", "none", "nan", "na")]
+    return 0 if words and not any(_is_number(cell) for cell in words) else None
 
 
 def _without_second_header(table: pl.DataFrame) -> pl.DataFrame:
     """Drop what Yahoo writes below its header: the ticker in every column, and in newer files a line "Date"."""
     for first in table.head(2).rows():
         words = {c for c in first[1:] if c}
-        ticker = first[0] in (None, "", "Ticker") and len(words) == 1 and not _is_number(next(iter(words)))
-        if not (ticker or (first[0] == "Date" and not words)):
+        named = first[0] == "Ticker" and len(words) == 1
+        ticker = not first[0] and len(words) == 1 and not _is_number(next(iter(words)))
+        dated = first[0] in ("Date", "Datetime") and not words
+        if not (named or ticker or dated):
             break
-        table = table.slice(1)
-        if first[0] == "Date":
-            table = table.rename({table.columns[0]: "Date"})
+        table = table.slice(1).rename({table.columns[0]: first[0]}) if dated else table.slice(1)
     return table
 
 
