@@ -115,9 +115,10 @@ def command(group: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], 
 
 def _answered(face: Face, job: Callable[[], Answer]) -> int:
     """Run the job, print its answer, and return the exit code."""
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)  # noqa: T201
     try:
-        answer = job()
+        with warnings.catch_warnings():  # ours while the command runs, and given back
+            warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)  # noqa: T201
+            answer = job()
         _print(face, answer)
     except Exception as error:  # noqa: BLE001 - the last line of defence: any fault gets its lines and its code
         return complain(error, as_json=face.json, trace=face.verbose >= 2)
