@@ -94,6 +94,12 @@ class DataMissing(DataError):
     http_status = 404
 
 
+class SourceLimited(DataMissing):
+    """A source does not have that instrument, timeframe or stretch of history, and never will for this user."""
+
+    code = "source_limited"
+
+
 class DataInvalid(DataError):
     """Data from outside breaks a rule that candles always keep."""
 
@@ -113,6 +119,12 @@ class UpstreamError(ForecastleError):
     code = "upstream"
     http_status = 502
     exit_code = 5
+
+
+class UpstreamRefused(UpstreamError):
+    """A source answers, and does not serve this place or this user: 401, 403, 418, 451."""
+
+    code = "upstream_refused"
 
 
 class LakeLocked(UpstreamError):

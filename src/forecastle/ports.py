@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
-from forecastle.nouns import Candles, Distribution, FitStatus, FitSummary, Forecast, Instrument, Returns
+from forecastle.clock import Clock
+from forecastle.nouns import (
+    Candles,
+    Distribution,
+    FitStatus,
+    FitSummary,
+    Forecast,
+    Instrument,
+    Observations,
+    Returns,
+)
+from forecastle.nouns.candles import Adjusted, Prices
 from forecastle.sessions import Timeframe
 
 FloatArray = npt.NDArray[np.float64]
@@ -27,6 +41,53 @@ def silent(done: int, total: int, what: str) -> None:
     """Show no progress."""
 
 
+@dataclass(frozen=True)
+class Line:
+    """What a source needs of the house to talk to the outside.
+
+    ``gateway`` is an address that requests are sent through (``{gateway}/{host}/{path}``), None for the open internet;
+    ``state`` a folder that outlives the process (who asked us to wait, until when), None to remember nothing.
+    """
+
+    clock: Clock
+    sleep: Callable[[float], None]
+    gateway: str | None = None
+    state: Path | None = None
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What a reader of the rows has to know, and what the table of sources in the docs shows.
+
+    ``volume`` is the unit of the volume, ``history`` how far back one can ask, ``limits`` how fast, ``licence`` the
+    terms; ``fall_back`` names the sources to ask where this one does not have what is wanted.
+    """
+
+    title: str
+    adjusted: Adjusted
+    prices: Prices
+    volume: Literal["base", "quote", "shares", "unknown"]
+    history: str
+    limits: str
+    licence: str
+    fall_back: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer of a source: rows with the columns of candles, as given and not yet checked.
+
+    ``rows`` may hold nulls, NaN, repeats and rows out of order, but no bar that has not closed yet. Every bar that
+    opens in ``[since, until)`` was asked for and answered: what is not in ``rows`` the source does not have.
+    ``observations`` holds what came with the candles, such as dividends and splits.
+    """
+
+    rows: pl.DataFrame
+    since: datetime
+    until: datetime
+    observations: tuple[Observations, ...] = ()
+
+
 class Source(Protocol):
     """Outside data: gives closed candles of an instrument."""
 
@@ -35,10 +96,19 @@ class Source(Protocol):
         """Return the name every row carries as its source."""
         ...
 
-    def fetch(
+    @property
+    def facts(self) -> SourceFacts:
+        """Return the units and limits of this source."""
+        ...
+
+    def pages(
         self, instrument: Instrument, timeframe: Timeframe, start: datetime | None, end: datetime | None
-    ) -> Candles:
-        """Return the bars that open at or after ``start`` and close at or before ``end``."""
+    ) -> Iterator[Page]:
+        """Yield the bars that open at or after ``start`` and close at or before ``end``, page by page, oldest first.
+
+        Raises ``SourceLimited`` where the source does not have them, ``UpstreamError`` where it fails for now. What
+        was yielded before stays true.
+        """
         ...
 
 

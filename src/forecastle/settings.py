@@ -59,6 +59,12 @@ class JobSettings(_Section):
     engine: Literal["local", "dask", "ray"] = "local"
 
 
+class SourceSettings(_Section):
+    """How sources are reached: through a gateway as ``{gateway}/{host}/{path}``, or straight where empty."""
+
+    gateway: str | None = None
+
+
 class Settings(_Section):
     """All settings, checked."""
 
@@ -68,11 +74,17 @@ class Settings(_Section):
     vectors: VectorSettings = Field(default_factory=VectorSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
+    sources: SourceSettings = Field(default_factory=SourceSettings)
 
     @property
     def raw(self) -> Path:
         """Return the folder of the lake."""
         return self.home / "raw"
+
+    @property
+    def venues(self) -> Path:
+        """Return the folder where sources remember who asked them to wait."""
+        return self.home / "venues"
 
     @property
     def reports(self) -> Path:
@@ -95,6 +107,7 @@ SECTIONS: dict[str, type[_Section]] = {
     "vectors": VectorSettings,
     "tracking": TrackingSettings,
     "jobs": JobSettings,
+    "sources": SourceSettings,
 }
 KEYS = ["home", *(f"{section}.{key}" for section, kind in SECTIONS.items() for key in kind.model_fields)]
 

@@ -1,9 +1,8 @@
-"""Commands about candles: fetch, import, candles, sql, lake, quality."""
+"""Commands about candles: fetch, candles, sql."""
 
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,21 +15,14 @@ from forecastle.errors import RequestInvalid
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from forecastle.app.import_file import Imported
     from forecastle.nouns import Candles
 
 
 def add_to(root: typer.Typer) -> None:
     """Register the commands of this file."""
-    lake = typer.Typer(no_args_is_help=True, help="The files: list, verify.")
     command(root, "fetch")(fetch)
-    command(root, "import")(import_)
     command(root, "candles")(candles)
     command(root, "sql")(sql)
-    command(root, "quality")(quality)
-    command(lake, "list")(lake_list)
-    command(lake, "verify")(lake_verify)
-    root.add_typer(lake, name="lake")
 
 
 def fetch(
@@ -62,54 +54,6 @@ def fetch(
         for r in rows
     ]
     return Answer("fetch", {"results": rows}, lines)
-
-
-def import_(
-    face: Face,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, JSON (both also .gz) or Parquet.")],
-    instrument: Annotated[str, typer.Option("--instrument", help="Whose candles they are, such as BTC-USDT.")],
-    timeframe: option.Timeframe = "1d",
-    source: Annotated[str, typer.Option("--source", help="The name to keep them under.")] = "file",
-    columns: Annotated[
-        str | None, typer.Option("--columns", help="close=Last,... or, by position, open_time,open,...")
-    ] = None,
-    timezone: Annotated[
-        str | None, typer.Option("--timezone", help="Of times written without one, such as UTC.")
-    ] = None,
-    time_format: Annotated[
-        str | None, typer.Option("--time-format", help="Such as '%m/%d/%Y', where it is not ISO.")
-    ] = None,
-    adjusted: Annotated[
-        str | None, typer.Option("--adjusted", help="none, splits, splits_dividends or unknown.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what is understood and found; store nothing.")
-    ] = False,
-) -> Answer:
-    """Bring a file of anyone's into the lake, wholly or not at all."""
-    request = requests.build(
-        requests.ImportRequest, path=file, instrument=instrument, timeframe=timeframe, source=source, columns=columns,
-        time_zone=timezone, time_format=time_format, adjusted=adjusted, dry_run=dry_run,
-    )  # fmt: skip
-    done = app.import_file.import_file(face.workspace, request)
-    return _import_answer(done, dry_run=dry_run)
-
-
-def _import_answer(done: Imported, *, dry_run: bool) -> Answer:
-    mapping = done.mapping
-    pairs = ", ".join(f"{ours} = {theirs}" for ours, theirs in mapping.columns.items())
-    lines = [f"columns: {pairs}", f"times: {mapping.time.unit}, zone: {mapping.time.zone}", *show.quality(done.quality)]
-    if done.written:
-        w = done.written
-        lines.append(f"{w.added} added, {w.revised} revised, {w.unchanged} there already.")
-    elif dry_run:
-        verdict = "these rows would be refused" if done.quality.invalid else "these rows would be stored"
-        lines.append(f"Dry run: nothing was stored; {verdict}.")
-    document = {
-        "columns": mapping.columns, "time_unit": mapping.time.unit, "time_zone": mapping.time.zone,
-        "rows": mapping.rows, "quality": done.quality, "written": done.written, "dry_run": dry_run,
-    }  # fmt: skip
-    return Answer("import", document, lines, 4 if dry_run and done.quality.invalid else 0)
 
 
 def candles(
@@ -169,48 +113,3 @@ def sql(
     if found.height > 1000:
         shown.append(f"... {found.height - 1000} more rows; --json gives all.")
     return Answer("sql", {"rows": found.height, "columns": found}, shown)
-
-
-def quality(face: Face, id_: option.Id, timeframe: option.Timeframe = "1d", source: option.SourceOf = None) -> Answer:
-    """Say what is wrong, or odd, about a series of the lake."""
-    report = app.quality.quality(
-        face.workspace, requests.build(requests.SeriesRequest, instrument=id_, timeframe=timeframe, source=source)
-    )
-    return Answer("quality", {"report": report}, show.quality(report))
-
-
-def lake_list(face: Face) -> Answer:
-    """List every series: rows, span, holes, versions."""
-    found = app.look.list_series(face.workspace)
-    rows = [
-        (s.key.instrument, s.key.timeframe, s.key.source, s.adjusted, s.rows, f"{s.first_open:%Y-%m-%d}",
-         f"{s.last_close:%Y-%m-%d}", "broken" if gaps is None else gaps, s.files, s.commits)
-        for s, gaps in found
-    ]  # fmt: skip
-    columns = (
-        "instrument",
-        "timeframe",
-        "source",
-        "adjusted",
-        ">rows",
-        "first open",
-        "last close",
-        ">gaps",
-        ">files",
-        ">commits",
-    )
-    shown = (
-        [show.table("", columns, rows)]
-        if rows
-        else ["The lake is empty. Try: forecastle fetch SPX.INDEX --source bundled"]
-    )
-    return Answer("lake-list", {"series": [{**vars(s), "gaps": gaps} for s, gaps in found]}, shown)
-
-
-def lake_verify(face: Face) -> Answer:
-    """Compare every file with its hash and its rules; exit code 6 where one differs."""
-    problems = app.look.verify(face.workspace)
-    if not problems:
-        return Answer("lake-verify", {"problems": []}, ["Every file is as it was committed."])
-    shown = [show.table("", ("file", "what"), [(p.path, p.what) for p in problems])]
-    return Answer("lake-verify", {"problems": problems}, shown, 6)

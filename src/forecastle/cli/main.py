@@ -7,7 +7,7 @@ import sys
 import typer
 
 from forecastle import __version__
-from forecastle.cli import data, system, volatility
+from forecastle.cli import data, files, lake, quality, system, volatility
 from forecastle.cli._face import complain, interrupted
 from forecastle.errors import RequestInvalid
 
@@ -35,6 +35,9 @@ def _root(
 
 system.add_to(root)
 data.add_to(root)
+files.add_to(root)
+lake.add_to(root)
+quality.add_to(root)
 volatility.add_to(root)
 
 

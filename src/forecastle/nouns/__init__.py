@@ -6,6 +6,7 @@ from forecastle.nouns.findings import Finding, QualityReport
 from forecastle.nouns.fit import FitStatus, FitSummary, Parameter
 from forecastle.nouns.forecast import Forecast, ForecastSet, Refusal, RollingForecast
 from forecastle.nouns.instrument import Instrument, is_simulated
+from forecastle.nouns.observations import Observations
 from forecastle.nouns.report import VolatilityReport
 from forecastle.nouns.score import (
     AcerbiSzekely,
@@ -33,6 +34,7 @@ __all__ = [
     "Instrument",
     "ModelScore",
     "Normal",
+    "Observations",
     "Parameter",
     "QualityReport",
     "Refusal",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 Adjusted = Literal["none", "splits", "splits_dividends", "unknown"]
+Prices = Literal["ohlc", "close"]
+"""``close``: only the close is known; open, high and low repeat it and say nothing about the range of the bar."""
 
 PRICES = ("open", "high", "low", "close")
 TIME = pl.Datetime("us", "UTC")
@@ -104,7 +106,8 @@ class Candles:
 
     ``frame`` has the columns ``open_time close_time open high low close volume``; ``[open_time, close_time)`` is
     the bar (for a stock's day its session) and it may be used from ``close_time`` on. Rows are sorted by
-    ``open_time``, unique and do not overlap; ``low <= open, close <= high``; prices positive; times UTC.
+    ``open_time``, unique and do not overlap; ``low <= open, close <= high``; prices positive; times UTC. With
+    ``prices="close"`` only the close was known: open, high and low repeat it.
     Raises ``DataInvalid`` where any of this does not hold.
     """
 
@@ -113,6 +116,7 @@ class Candles:
     source: str
     frame: pl.DataFrame
     adjusted: Adjusted = "unknown"
+    prices: Prices = "ohlc"
 
     def __post_init__(self) -> None:
         if self.timeframe not in TIMEFRAMES:
@@ -151,6 +155,7 @@ class Candles:
         source: str,
         columns: dict[str, Any],
         adjusted: Adjusted = "unknown",
+        prices: Prices = "ohlc",
     ) -> Self:
         """Build candles from arrays or lists by column name (times as ``datetime64`` in UTC, or aware datetimes)."""
         frame = pl.DataFrame(columns)
@@ -161,7 +166,7 @@ class Candles:
             column = column.dt.convert_time_zone("UTC") if zoned else column.dt.replace_time_zone("UTC")
             frame = frame.with_columns(column)
         numbers = [pl.col(c).cast(pl.Float64) for c in (*PRICES, "volume")]
-        return cls(instrument, timeframe, source, frame.with_columns(numbers).select(list(SCHEMA)), adjusted)
+        return cls(instrument, timeframe, source, frame.with_columns(numbers).select(list(SCHEMA)), adjusted, prices)
 
     def __len__(self) -> int:
         return self.frame.height
@@ -201,7 +206,8 @@ class Candles:
     @cached_property
     def data_hash(self) -> str:
         """Return the SHA-256 of what these candles say: key, columns and rows, whatever file they came from."""
-        digest = hashlib.sha256(f"{self.instrument}|{self.timeframe}|{self.source}|{self.adjusted}".encode())
+        key = f"{self.instrument}|{self.timeframe}|{self.source}|{self.adjusted}"
+        digest = hashlib.sha256((key if self.prices == "ohlc" else f"{key}|{self.prices}").encode())
         for name in SCHEMA:
             column = self.frame[name]
             array = column.to_physical().to_numpy() if name.endswith("_time") else column.to_numpy()
