@@ -1,4 +1,8 @@
-"""One writer: an advisory lock that names its holder and is let go by the system when the holder dies."""
+"""One writer: an advisory lock that names its holder and is let go by the system when the holder dies.
+
+The note in the lock file also names the folder its holder writes in. It is wiped when the work is done, so that a note
+that is still there tells the next writer where a crash may have left files that were never committed.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,39 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from forecastle.clock import Clock
 from forecastle.errors import LakeLocked
 from forecastle.lake.atomic import make_folder, unwritable
 
 
+class Pen:
+    """The right to write, held. ``left_behind`` names the folders in which writers before were stopped."""
+
+    def __init__(self, handle: int, path: Path, clock: Clock, folder: Path) -> None:
+        self._handle, self._path = handle, path
+        self.left_behind: list[str] = _read(path).get("folders", [])
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
+        since = clock.now().isoformat(timespec="seconds")
+        folders = [*self.left_behind, folder.as_posix()]
+        self._put(json.dumps({"pid": os.getpid(), "command": command, "since": since, "folders": folders}).encode())
+
+    def wipe(self) -> None:
+        """Say that nothing is left to do. Raises ``StorageUnwritable``."""
+        self._put(b"")
+
+    def _put(self, note: bytes) -> None:
+        try:
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, note, 0)
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+
+
 @contextmanager
-def writer_lock(root: Path, clock: Clock) -> Iterator[None]:
-    """Hold the lake's only pen. Raises ``LakeLocked`` with the holder's name where another process has it."""
+def writer_lock(root: Path, clock: Clock, folder: Path) -> Iterator[Pen]:
+    """Hold the only pen, to write in ``folder``. Raises ``LakeLocked`` with the holder's name where another has it."""
     path = root / ".writer.lock"
     try:
         make_folder(root)
@@ -33,25 +61,21 @@ def writer_lock(root: Path, clock: Clock) -> Iterator[None]:
                 "There is one writer at a time, so that nothing is lost.",
                 "Wait for it to end and try again.",
             ) from error
-        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
-        note = json.dumps({"pid": os.getpid(), "command": command, "since": clock.now().isoformat(timespec="seconds")})
-        _sign(handle, path, note)
-        yield
+        yield Pen(handle, path, clock, folder)
     finally:
         os.close(handle)  # lets the lock go
 
 
-def _sign(handle: int, path: Path, note: str) -> None:
+def _read(path: Path) -> dict[str, Any]:
     try:
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, note.encode(), 0)
-    except OSError as error:
-        raise unwritable(path, error) from error
+        note = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def _holder(path: Path) -> str:
-    try:
-        note = json.loads(path.read_text())
-        return f"process {note['pid']} ({note['command']}), since {note['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    note = _read(path)
+    if not {"pid", "command", "since"} <= note.keys():
         return "it has not yet signed"
+    return f"process {note['pid']} ({note['command']}), since {note['since']}"

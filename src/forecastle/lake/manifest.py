@@ -1,144 +1,326 @@
 """The manifest: which files are current, and which were.
 
-``manifest.jsonl`` has one line a commit. Each line carries the hash of the line before and ends with a seal, the hash
-of its own beginning, so that a line that was changed, or lost from inside, is found; the file is replaced as a whole,
-so that a reader sees one commit or the next. The past stays: reading the first k lines gives the lake as it was after
-commit k.
+``manifest.jsonl`` is a log: one line a commit, appended and synced before a write returns. Each line has the hash of
+the line before and ends with a seal, the hash of its own beginning, so that a line that was changed, or lost from
+inside, is found. After many commits the log is closed: its lines move to ``_history``, and a new log begins with a
+checkpoint, the state they led to, so that opening the lake costs the same after ten commits and after a million. The
+past stays: replaying the commits up to a moment gives the lake as it was then.
+
+``manifest.mirror.jsonl`` is a second copy, written after the first. A log whose last line was cut off by a crash is as
+it was before that commit; a log that was damaged is found by its seals, and the other copy serves.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from forecastle.errors import DataCorrupt
-from forecastle.lake.atomic import write_bytes
-from forecastle.lake.layout import DatasetKey
-from forecastle.nouns.candles import Adjusted
+from forecastle.lake.layout import DatasetKey, SeriesKey, Table
+from forecastle.nouns.candles import Adjusted, Prices
 from forecastle.sessions import Timeframe
 
 NAME = "manifest.jsonl"
+MIRROR = "manifest.mirror.jsonl"
+HISTORY = "_history"
 GENESIS = "0" * 64
+_NUMBER = re.compile(rb'\{"schema":"forecastle/[a-z]+/\d+","number":(\d+),')
 _SEAL = len(',"seal":""}') + 64
 
+Span = tuple[datetime, datetime]
+L = TypeVar("L", bound=BaseModel)
 
-class FileEntry(BaseModel):
-    """One data file: where it lies, what its bytes hash to, what it holds, and the file whose place it takes."""
 
+class _Line(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+
+class FileEntry(_Line):
+    """One data file: where it lies, what its bytes hash to, what it holds.
+
+    ``first`` and ``last`` bound its rows in time: first open and last close of candles, first and last ``about`` of
+    observations. ``csv_sha256`` is set where the same rows lie beside it as CSV.
+    """
+
+    table: Table = "candles"
     source: str
     instrument: str
-    timeframe: Timeframe
-    adjusted: Adjusted
+    name: str
+    adjusted: Adjusted = "unknown"
+    prices: Prices = "ohlc"
+    unit: str = ""
     period: str
     path: str
     sha256: str
+    csv_sha256: str | None = None
     size: int = Field(ge=0)
     rows: int = Field(ge=1)
-    first_open: datetime
-    last_close: datetime
-    replaces: str | None = None
+    first: datetime
+    last: datetime
+
+    @property
+    def series(self) -> SeriesKey:
+        """Return the series this file belongs to."""
+        return SeriesKey(self.table, self.source, self.instrument, self.name)
 
     @property
     def key(self) -> DatasetKey:
-        """Return the series this file belongs to."""
-        return DatasetKey(self.source, self.instrument, self.timeframe)
+        """Return the key of the candles this file holds."""
+        timeframe: Timeframe = self.name  # type: ignore[assignment]  # checked when the row was written
+        return DatasetKey(self.source, self.instrument, timeframe)
+
+    @property
+    def csv_path(self) -> str:
+        """Return the place of the CSV twin."""
+        return self.path.removesuffix("parquet") + "csv"
 
 
-class Commit(BaseModel):
-    """One step of the lake: the files it made current."""
+class Cover(_Line):
+    """A stretch of a series that its source was asked for and answered: what is not there, the source has not."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    source: str
+    instrument: str
+    name: str
+    since: datetime
+    until: datetime
 
-    schema_: Literal["forecastle/commit/1"] = Field(alias="schema", default="forecastle/commit/1")
+    @property
+    def series(self) -> SeriesKey:
+        """Return the series that was asked for."""
+        return SeriesKey("candles", self.source, self.instrument, self.name)
+
+
+class Commit(_Line):
+    """One step of the lake: the files that became current, and those whose place they took."""
+
+    schema_: Literal["forecastle/commit/2"] = Field(alias="schema", default="forecastle/commit/2")
     number: int
     at: datetime
     added: int
     revised: int
     files: tuple[FileEntry, ...]
+    replaces: tuple[str, ...] = ()
+    covers: tuple[Cover, ...] = ()
     previous: str
     seal: str = ""
 
-    def line(self) -> bytes:
-        """Return the line of the manifest, sealed."""
-        text = self.model_dump_json(by_alias=True, exclude={"seal"}).removesuffix("}").encode()
-        return text + _seal(text)
+
+class SeriesState(_Line):
+    """What is current of one series."""
+
+    table: Table
+    source: str
+    instrument: str
+    name: str
+    files: tuple[FileEntry, ...]
+    covers: tuple[Span, ...]
+    commits: int
 
 
-class Manifest:
-    """The commits of one lake, read from ``root``."""
+class Checkpoint(_Line):
+    """The state that the commits up to ``number`` led to; ``previous`` is the hash of the last of them."""
 
-    def __init__(self, root: Path) -> None:
-        """Read the manifest below ``root``; none yet is an empty lake. Raises ``DataCorrupt`` where it was changed."""
-        self.path = root / NAME
-        self.lines = self._read()
-        self.commits = self._parse()
+    schema_: Literal["forecastle/checkpoint/1"] = Field(alias="schema", default="forecastle/checkpoint/1")
+    number: int
+    at: datetime
+    series: tuple[SeriesState, ...]
+    previous: str
+    seal: str = ""
 
-    def _read(self) -> list[bytes]:
-        try:
-            return self.path.read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise DataCorrupt(
-                f"{self.path} cannot be read.", f"{error.strerror}.", "Restore it, or make it a readable file."
-            ) from error
 
-    def _parse(self) -> list[Commit]:
-        commits, previous = [], GENESIS
-        for number, line in enumerate(self.lines, 1):
-            try:
-                commit = Commit.model_validate_json(line)
-            except ValidationError as error:
-                raise self._corrupt(number, "it cannot be read") from error
-            if commit.previous != previous or commit.number != number:
-                raise self._corrupt(number, "it does not follow from the line before")
-            if line[-_SEAL:] != _seal(line[:-_SEAL]):
-                raise self._corrupt(number, "its seal is broken")
-            previous = _hash(line)
-            commits.append(commit)
-        return commits
+@dataclass
+class Series:
+    """The current files of one series by their path, what was asked for, and how many commits touched it."""
 
-    def _corrupt(self, number: int, why: str) -> DataCorrupt:
-        return DataCorrupt(
-            f"Line {number} of {self.path} is not what was committed.",
-            f"It is line {number} of {len(self.lines)}: {why}.",
-            "Restore the file from a copy; the data files beside it are unharmed.",
-        )
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    covers: list[Span] = field(default_factory=list)
+    commits: int = 0
 
-    @property
-    def current(self) -> dict[tuple[DatasetKey, str], FileEntry]:
-        """Return the file of every (series, period)."""
-        table: dict[tuple[DatasetKey, str], FileEntry] = {}
-        for commit in self.commits:
-            table |= {(entry.key, entry.period): entry for entry in commit.files}
-        return table
 
-    def files_of(self, key: DatasetKey) -> list[FileEntry]:
+@dataclass
+class State:
+    """What is current after commit ``number``, made at ``at``; ``hash`` is that of its line."""
+
+    number: int = 0
+    at: datetime | None = None
+    hash: str = GENESIS
+    series: dict[SeriesKey, Series] = field(default_factory=dict)
+
+    def apply(self, commit: Commit, line: bytes) -> None:
+        """Take one more step."""
+        touched = {entry.series for entry in commit.files}
+        for key in touched:
+            state = self.series.setdefault(key, Series())
+            state.commits += 1
+            for path in commit.replaces:
+                state.files.pop(path, None)
+        for entry in commit.files:
+            self.series[entry.series].files[entry.path] = entry
+        for cover in commit.covers:
+            state = self.series.setdefault(cover.series, Series())
+            state.covers = merged([*state.covers, (cover.since, cover.until)])
+        self.number, self.at, self.hash = commit.number, commit.at, hash_of(line)
+
+    def files_of(self, key: SeriesKey) -> list[FileEntry]:
         """Return the current files of one series, oldest first."""
-        entries = [entry for (k, _), entry in self.current.items() if k == key]
-        return sorted(entries, key=lambda e: e.first_open)
+        found = self.series.get(key)
+        return sorted(found.files.values(), key=lambda e: (e.first, e.path)) if found else []
 
-    def append(self, at: datetime, added: int, revised: int, files: tuple[FileEntry, ...]) -> None:
-        """Commit: after this returns, ``files`` are current."""
-        previous = _hash(self.lines[-1]) if self.lines else GENESIS
-        commit = Commit(
-            number=len(self.lines) + 1, at=at, added=added, revised=revised, files=files, previous=previous
-        )  # fmt: skip
-        line = commit.line()
-        write_bytes(self.path, b"\n".join([*self.lines, line, b""]))
-        self.lines.append(line)
+    def current(self) -> list[FileEntry]:
+        """Return every current file, by series and time."""
+        return [entry for key in sorted(self.series) for entry in self.files_of(key)]
+
+    def checkpoint(self) -> bytes:
+        """Return the line that stands for all commits so far."""
+        assert self.at is not None  # noqa: S101 - a checkpoint follows a commit
+        states = [
+            SeriesState(
+                table=key.table, source=key.source, instrument=key.instrument, name=key.name,
+                files=tuple(self.files_of(key)), covers=tuple(s.covers), commits=s.commits,
+            )
+            for key, s in sorted(self.series.items())
+        ]  # fmt: skip
+        return sealed(Checkpoint(number=self.number, at=self.at, series=tuple(states), previous=self.hash))
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> State:
+        """Return the state a checkpoint stands for."""
+        state = cls(checkpoint.number, checkpoint.at, checkpoint.previous)
+        for s in checkpoint.series:
+            key = SeriesKey(s.table, s.source, s.instrument, s.name)
+            state.series[key] = Series({e.path: e for e in s.files}, list(s.covers), s.commits)
+        return state
+
+
+@dataclass
+class Log:
+    """One copy of the open log, read: the state it leads to, the commits since its checkpoint, its length in bytes."""
+
+    state: State
+    commits: list[Commit]
+    lines: list[bytes]
+    length: int
+
+    def read_on(self, content: bytes, path: Path) -> None:
+        """Take in the bytes that were appended since. Raises ``DataCorrupt`` where they are no commits of ours."""
+        for line in content.splitlines(keepends=True):
+            if not _complete(line):
+                return  # a crash cut it off: it was never committed
+            self._take(line.rstrip(b"\n"), path)
+            self.length += len(line)
+            self.lines.append(line.rstrip(b"\n"))
+
+    def _take(self, line: bytes, path: Path) -> None:
+        number = len(self.lines) + 1
+        if line[-_SEAL:] != _seal(line[:-_SEAL]):
+            raise _corrupt(path, number, "its seal is broken")
+        if not self.lines and line.startswith(b'{"schema":"forecastle/checkpoint/'):
+            self.state = State.of(_parsed(Checkpoint, line, path, number))
+            return
+        commit = _parsed(Commit, line, path, number)
+        if commit.previous != self.state.hash or commit.number != self.state.number + 1:
+            raise _corrupt(path, number, "it does not follow from the line before")
+        self.state.apply(commit, line)
         self.commits.append(commit)
 
 
+def read_log(path: Path) -> Log:
+    """Read one copy of the open log; none yet is an empty lake. Raises ``DataCorrupt`` where it was changed."""
+    log = Log(State(), [], [], 0)
+    log.read_on(read(path), path)
+    return log
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a log, none where there is no such file."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise DataCorrupt(
+            f"{path} cannot be read.", f"{error.strerror}.", "Restore it, or make it a readable file."
+        ) from error
+
+
+def history(root: Path) -> Iterator[tuple[Commit, bytes]]:
+    """Yield every commit of the closed logs with its line, oldest first. Raises ``DataCorrupt`` where one changed."""
+    previous, number = GENESIS, 0
+    for path in sorted((root / HISTORY).glob("*.jsonl")):
+        for count, line in enumerate(read(path).splitlines(), 1):
+            if line[-_SEAL:] != _seal(line[:-_SEAL]):
+                raise _corrupt(path, count, "its seal is broken")
+            commit = _parsed(Commit, line, path, count)
+            if commit.number <= number:
+                continue  # a crash between closing and opening a log leaves the same lines twice
+            if commit.previous != previous or commit.number != number + 1:
+                raise _corrupt(path, count, "it does not follow from the line before")
+            previous, number = hash_of(line), commit.number
+            yield commit, line
+
+
+def history_file(root: Path, first: int, last: int) -> Path:
+    """Return the place of the closed log with the commits ``first`` to ``last``."""
+    return root / HISTORY / f"{first:012d}-{last:012d}.jsonl"
+
+
+def merged(spans: Sequence[Span]) -> list[Span]:
+    """Return the union of stretches of time, sorted, those that touch joined."""
+    joined: list[Span] = []
+    for since, until in sorted(spans):
+        if joined and since <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], until))
+        else:
+            joined.append((since, until))
+    return joined
+
+
+def sealed(line: BaseModel) -> bytes:
+    """Return a line of the manifest with its seal."""
+    text = line.model_dump_json(by_alias=True, exclude={"seal"}).removesuffix("}").encode()
+    return text + _seal(text)
+
+
+def last_number(content: bytes) -> int:
+    """Return the number of the last line of a copy of the log that is whole, 0 where there is none."""
+    for line in reversed(content.splitlines()):
+        if line[-_SEAL:] == _seal(line[:-_SEAL]) and (found := _NUMBER.match(line)):
+            return int(found[1])
+    return 0
+
+
+def hash_of(line: bytes) -> str:
+    """Return what the next line carries of this one."""
+    return hashlib.sha256(line).hexdigest()
+
+
+def _complete(line: bytes) -> bool:
+    """Tell a committed line from the beginning of one that a crash cut off (or that a power cut left as zeros)."""
+    if b"\0" in line:
+        return False
+    return line.endswith(b"\n") or line[-_SEAL:] == _seal(line[:-_SEAL])
+
+
+def _parsed(kind: type[L], line: bytes, path: Path, number: int) -> L:
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError as error:
+        raise _corrupt(path, number, "it cannot be read") from error
+
+
+def _corrupt(path: Path, number: int, why: str) -> DataCorrupt:
+    return DataCorrupt(
+        f"Line {number} of {path} is not what was committed.", f"Of that line: {why}.",
+        "Restore the file from a copy; the data files beside it are unharmed.",
+    )  # fmt: skip
+
+
 def _seal(text: bytes) -> bytes:
-    return f',"seal":"{_hash(text)}"}}'.encode()
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    return f',"seal":"{hash_of(text)}"}}'.encode()

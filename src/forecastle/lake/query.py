@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from forecastle.errors import ConfigurationError, RequestInvalid
-from forecastle.lake.describe import COLUMNS
+from forecastle.lake.describe import COLUMNS, OBSERVATIONS
 from forecastle.lake.store import Lake
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -16,7 +18,7 @@ _TYPES = {"timestamp[us, UTC]": "TIMESTAMPTZ", "float64": "DOUBLE", "string": "V
 
 
 def query(lake: Lake, sql: str) -> pl.DataFrame:
-    """Answer one SELECT over the views ``candles`` and ``btc_prices``.
+    """Answer one SELECT over the views ``candles``, ``observations`` and ``btc_prices``.
 
     Only a SELECT is taken, and no file outside the lake can be reached. Raises ``RequestInvalid`` with DuckDB's own
     words for anything else, and for an answer that is no table (columns of one name, intervals).
@@ -37,22 +39,35 @@ def query(lake: Lake, sql: str) -> pl.DataFrame:
 
 
 def _create_views(database: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    paths = [str(path) for _, path in lake.current_files()]
-    names = ", ".join(COLUMNS)
-    if paths:
-        if any(sign in str(lake.root) for sign in "*?"):  # a path is a pattern to DuckDB, and would reach other files
-            raise ConfigurationError(
-                f"The home folder {lake.root.parent} has * or ? in its name.",
-                "DuckDB takes these for patterns.",
-                "Move it, or choose another with --home.",
-            )
-        listed = ", ".join("'" + p.replace("'", "''") + "'" for p in paths)
-        source = f"SELECT {names} FROM read_parquet([{listed}])"  # noqa: S608 - our own column names and paths
-    else:
-        columns = ", ".join(f"NULL::{_TYPES[kind]} AS {name}" for name, (kind, _) in COLUMNS.items())
-        source = f"SELECT {columns} WHERE false"
-    database.execute(f"CREATE VIEW candles AS {source} ORDER BY instrument, timeframe, source, open_time")
-    database.execute("CREATE VIEW btc_prices AS SELECT * FROM candles WHERE instrument LIKE 'BTC-%'")
+    for view, statement in views(lake).items():
+        database.execute(f"CREATE VIEW {view} AS {statement}")
+
+
+def views(lake: Lake) -> dict[str, str]:
+    """Return the SELECT of every view, in an order in which they can be made."""
+    if any(sign in str(lake.root) for sign in "*?"):  # a path is a pattern to DuckDB, and would reach other files
+        raise ConfigurationError(
+            f"The home folder {lake.root.parent} has * or ? in its name.",
+            "DuckDB takes these for patterns.",
+            "Move it, or choose another with --home.",
+        )
+    candles, observations = (
+        _select(lake.current_files(table), columns)
+        for table, columns in (("candles", COLUMNS), ("observations", OBSERVATIONS))
+    )
+    return {
+        "candles": f"{candles} ORDER BY instrument, timeframe, source, open_time",
+        "observations": f"{observations} ORDER BY instrument, name, source, about, known_at",
+        "btc_prices": "SELECT * FROM candles WHERE instrument LIKE 'BTC-%'",
+    }
+
+
+def _select(paths: list[Path], columns: dict[str, tuple[str, str]]) -> str:
+    if not paths:
+        empty = ", ".join(f"NULL::{_TYPES[kind]} AS {name}" for name, (kind, _) in columns.items())
+        return f"SELECT {empty} WHERE false"
+    listed = ", ".join("'" + str(p).replace("'", "''") + "'" for p in paths)
+    return f"SELECT {', '.join(columns)} FROM read_parquet([{listed}])"  # noqa: S608 - our own column names and paths
 
 
 def _one_select(sql: str) -> duckdb.Statement:
@@ -90,4 +105,4 @@ def _within_calendar(table: pa.Table) -> None:
 def _refused(error: Exception) -> RequestInvalid:
     lines = str(error).strip().splitlines()
     why = " ".join(lines[1:3]).strip() or "DuckDB does not understand it."
-    return RequestInvalid(lines[0], why, "The views are candles and btc_prices.")
+    return RequestInvalid(lines[0], why, "The views are candles, observations and btc_prices.")

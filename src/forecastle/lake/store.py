@@ -1,28 +1,27 @@
-"""The lake: write candles, read them back, say what there is, prove that nothing changed."""
+"""The lake: write candles and observations, read them back, say what there is, prove that nothing changed."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from forecastle.clock import Clock
-from forecastle.errors import DataCorrupt, DataInvalid, DataMissing
-from forecastle.lake.atomic import write_bytes
+from forecastle.errors import DataInvalid, DataMissing
 from forecastle.lake.describe import write_description
-from forecastle.lake.layout import DatasetKey, file_name, period_of
-from forecastle.lake.lock import writer_lock
-from forecastle.lake.manifest import FileEntry, Manifest
-from forecastle.nouns import Candles, Instrument
-from forecastle.nouns.candles import SCHEMA, Adjusted
+from forecastle.lake.journal import Journal
+from forecastle.lake.layout import DatasetKey, SeriesKey
+from forecastle.lake.manifest import Cover, FileEntry, Span, State
+from forecastle.lake.proof import Problem, verify
+from forecastle.lake.reader import Reader
+from forecastle.lake.rows import QUARANTINED, UNIQUE, rows_like
+from forecastle.lake.writer import Change, Kind, Writer, overlapping
+from forecastle.nouns import Candles, Instrument, Observations
+from forecastle.nouns.candles import Adjusted, Prices
 from forecastle.sessions import Timeframe
 
 
@@ -39,122 +38,184 @@ class WriteResult:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """One series of the lake."""
+    """One series of candles; ``quarantined`` counts the rows that could not join it."""
 
     key: DatasetKey
     adjusted: Adjusted
+    prices: Prices
     rows: int
     first_open: datetime
     last_close: datetime
     files: int
     size: int
     commits: int
+    quarantined: int
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Something that ``verify`` found wrong with a file."""
+class ObservationInfo:
+    """One series of observations."""
 
-    path: str
-    what: str
+    instrument: str
+    name: str
+    unit: str
+    source: str
+    rows: int
+    first_about: datetime
+    last_about: datetime
 
 
 class Lake:
-    """Candles under ``root`` (the ``raw`` folder of a home). One writer at a time, any number of readers."""
+    """Candles and observations under ``root`` (the ``raw`` folder of a home). One writer at a time, many readers."""
 
     def __init__(self, root: Path, clock: Clock) -> None:
         """Open the lake; an absent folder is an empty lake, and reading never creates it."""
         self.root = root
         self._clock = clock
+        self._journal = Journal(root)
+        self._reader = Reader(root)
+        self._writer = Writer(root, clock, self._journal, self._reader)
 
-    def write(self, candles: Candles) -> WriteResult:
+    # --- writing
+
+    def write(self, candles: Candles, covers: Span | None = None) -> WriteResult:
         """Merge ``candles`` into their series: new rows are added, differing rows become a new version.
 
-        Data files are never changed: a period with news gets a new file, and the manifest points to it. A second write
-        of the same rows does nothing. Raises ``StorageUnwritable``, ``LakeLocked``, ``DataCorrupt``; ``DataInvalid``
-        where the new rows are adjusted otherwise than the old.
+        Data files are never changed: a stretch with news gets a new file, and the manifest points to it. A second write
+        of the same rows does nothing. ``covers`` is the stretch the source was asked for and answered, see
+        :meth:`covered`. Raises ``StorageUnwritable``, ``LakeLocked``, ``DataCorrupt``; ``DataInvalid`` where the new
+        rows are adjusted otherwise than the old.
         """
-        if not len(candles):
-            raise DataInvalid(
-                f"There are no candles of {candles.instrument} to write.",
-                "The selection is empty.",
-                "Choose a wider range.",
-            )
         key = DatasetKey(candles.source, candles.instrument.id, candles.timeframe)
-        with writer_lock(self.root, self._clock):
-            manifest = Manifest(self.root)
-            old = {entry.period: entry for entry in manifest.files_of(key)}
-            _same_adjustment(candles, old)
-            changes = list(self._changed_periods(key, candles, old))
-            entries = tuple(entry for entry, _, _ in changes)
-            _no_overlap(candles, old | {entry.period: entry for entry in entries})
-            added, revised = sum(a for _, a, _ in changes), sum(r for _, _, r in changes)
-            if entries:
-                write_description(self.root)
-                manifest.append(self._clock.now(), added, revised, entries)
-        files = tuple(entry.path for entry in entries)
-        return WriteResult(added, revised, len(candles) - added - revised, files, len(manifest.commits))
-
-    def _changed_periods(
-        self, key: DatasetKey, candles: Candles, old: dict[str, FileEntry]
-    ) -> Iterator[tuple[FileEntry, int, int]]:
-        """Write the file of every period that has news; yields (entry, rows added, rows revised)."""
-        parts = candles.frame.with_columns(period=period_of(candles.timeframe)).partition_by(
-            "period", as_dict=True, include_key=False
-        )
-        for (period,), part in parts.items():
-            previous = old.get(str(period))
-            had = self._load_or_replace(previous, part) if previous else part.clear()
-            merged = pl.concat([had, part]).unique("open_time", keep="last", maintain_order=True).sort("open_time")
-            added = merged.height - had.height
-            revised = (
-                part.join(had, on="open_time", how="semi").height - part.join(had, on=list(SCHEMA), how="semi").height
-            )
-            if not (added or revised):
-                continue
-            whole = Candles(candles.instrument, candles.timeframe, candles.source, merged, candles.adjusted)
-            entry = self._put(key, str(period), whole, previous)
-            if previous and entry.sha256 == previous.sha256:
-                continue  # a damaged file was written again as it was: nothing new to commit
-            yield entry, added, revised
-
-    def _load_or_replace(self, entry: FileEntry, part: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows of a file; nothing where it is damaged and ``part`` has as many in its span."""
-        try:
-            return self._load(entry)
-        except DataCorrupt:
-            inside = part.filter(
-                pl.col("open_time") >= entry.first_open, pl.col("close_time") <= entry.last_close
+        if not len(candles) and covers is None:
+            raise DataInvalid(
+                f"There are no candles of {candles.instrument} to write.", "The selection is empty.",
+                "Choose a wider range.",
             )  # fmt: skip
-            whole = inside.height >= entry.rows and inside["open_time"].min() == entry.first_open
-            if whole and inside["close_time"].max() == entry.last_close:
-                return part.clear()
-            raise
+        with self._writer.writing(key.folder):
+            old = self._journal.state.files_of(key.series)
+            _same_kind(candles, old)
+            changes = self._writer.merge(key.series, candles.frame, Kind(candles.adjusted, candles.prices))
+            _no_overlap(candles.instrument, old, changes)
+            return self._commit(changes, len(candles), self._new_cover(key, covers))
 
-    def _put(self, key: DatasetKey, period: str, candles: Candles, previous: FileEntry | None) -> FileEntry:
-        content = _to_parquet(candles)
-        sha256 = hashlib.sha256(content).hexdigest()
-        path = key.folder / file_name(period, f"{candles.start:%Y-%m-%d}", sha256)
-        write_bytes(self.root / path, content)
-        return FileEntry(
-            source=key.source, instrument=key.instrument, timeframe=key.timeframe, adjusted=candles.adjusted,
-            period=period, path=path.as_posix(), sha256=sha256, size=len(content), rows=len(candles),
-            first_open=candles.start, last_close=candles.end, replaces=previous.path if previous else None,
-        )  # fmt: skip
+    def _new_cover(self, key: DatasetKey, covers: Span | None) -> tuple[Cover, ...]:
+        if covers is None or any(since <= covers[0] and covers[1] <= until for since, until in self.covered(key)):
+            return ()
+        since, until = covers
+        return (Cover(source=key.source, instrument=key.instrument, name=key.timeframe, since=since, until=until),)
 
-    def read(self, key: DatasetKey, start: datetime | None = None, end: datetime | None = None) -> Candles:
-        """Return the current candles of a series that open at or after ``start`` and close at or before ``end``.
+    def _commit(self, changes: Sequence[Change], rows: int, covers: tuple[Cover, ...] = ()) -> WriteResult:
+        added, revised = sum(c.added for c in changes), sum(c.revised for c in changes)
+        files = tuple(change.entry for change in changes)
+        number = self._journal.state.number
+        if files or covers:
+            write_description(self.root)
+            replaces = tuple(path for change in changes for path in change.replaces)
+            number = self._journal.append(self._clock.now(), (added, revised), files, replaces, covers)
+        return WriteResult(added, revised, rows - added - revised, tuple(e.path for e in files), number)
 
-        Every file is compared with its hash before use. Raises ``DataMissing`` or ``DataCorrupt``.
+    def quarantine(self, key: DatasetKey, rows: pl.DataFrame, origin: str) -> int:
+        """Keep rows that could not become candles, as they were; returns how many are new to the quarantine.
+
+        ``rows`` has the columns of candles and ``reason``; ``origin`` says where they came from, such as a file's name.
         """
-        entries = Manifest(self.root).files_of(key)
+        with self._writer.writing(key.quarantine.folder):
+            had = self.quarantined(key)
+            new = rows.with_columns(origin=pl.lit(origin), found_at=pl.lit(self._clock.now()))
+            new = rows_like(new, "quarantine").unique(UNIQUE["quarantine"], maintain_order=True)
+            new = new.join(had, on=UNIQUE["quarantine"], how="anti", nulls_equal=True)
+            if had.height and new.height:  # a clock that was set back must not put them before the old ones
+                new = new.with_columns(pl.max_horizontal("found_at", pl.lit(had["found_at"].max())))
+            return self._commit(self._writer.merge(key.quarantine, new, Kind()), new.height).added
+
+    def observe(self, observations: Observations) -> WriteResult:
+        """Add observations: a value that differs from the last one known of its ``about`` is a new row, a revision.
+
+        Where a revision comes with the same ``known_at`` as what it revises, it was learned now, and is kept so. Values
+        that are known already add nothing. Raises ``DataInvalid`` for another unit than before.
+        """
+        o = observations
+        key = SeriesKey("observations", o.source, o.instrument.id, o.name)
+        with self._writer.writing(key.folder):
+            old = self._journal.state.files_of(key)
+            if old and old[0].unit != o.unit:
+                raise DataInvalid(
+                    f"{o.name} of {o.instrument} from {o.source} was stored in {old[0].unit}.",
+                    f"The new values are in {o.unit}.", "Convert them, or choose another name or --source.",
+                )  # fmt: skip
+            news = _news(self._reader.frame(old) if old else o.frame.clear(), o.frame, self._clock.now())
+            return self._commit(self._writer.merge(key, news, Kind(unit=o.unit)), len(o))
+
+    def write_csv(self, key: DatasetKey) -> int:
+        """Write the CSV twin of every current file of a series that has none; returns how many were written."""
+        with self._writer.writing(key.folder):
+            without = [e for e in self._journal.state.files_of(key.series) if e.csv_sha256 is None]
+            changes = [Change(self._writer.put_csv(e), (e.path,), 0, 0) for e in without]
+            self._commit(changes, 0)
+            return len(changes)
+
+    # --- reading
+
+    def read(
+        self,
+        key: DatasetKey,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        as_of: datetime | None = None,
+    ) -> Candles:
+        """Return the candles of a series that open at or after ``start`` and close at or before ``end``.
+
+        With ``as_of`` they are what the lake held at that moment, before later revisions. Every file is compared with
+        its hash before use. Raises ``DataMissing`` or ``DataCorrupt``.
+        """
+        entries = self._state(as_of).files_of(key.series)
         if not entries:
             raise self.missing(key.instrument, key.timeframe, key.source)
-        wanted = [e for e in entries if not (start and e.last_close < start) and not (end and e.first_open >= end)]
-        frame = pl.concat([self._load(e) for e in wanted]) if wanted else pl.DataFrame(schema=SCHEMA)
-        instrument = Instrument.parse(key.instrument)
-        candles = Candles(instrument, key.timeframe, key.source, frame, entries[0].adjusted)
-        return candles.between(start, end)
+        wanted = [e for e in entries if not (start and e.last < start) and not (end and e.first >= end)]
+        frame = self._reader.frame(wanted, start, end)
+        # The hash proves that these are the rows that were checked before they were committed.
+        candles = Candles.proven(
+            Instrument.parse(key.instrument), key.timeframe, key.source, frame, entries[0].adjusted, entries[0].prices
+        )
+        return candles if start is None and end is None else candles.between(start, end)
+
+    def _state(self, as_of: datetime | None) -> State:
+        return self._journal.state if as_of is None else self._journal.at(as_of)
+
+    def covered(self, key: DatasetKey) -> list[Span]:
+        """Return the stretches of time that the source of a series was asked for and answered, sorted, joined."""
+        found = self._journal.state.series.get(key.series)
+        return list(found.covers) if found else []
+
+    def quarantined(self, key: DatasetKey) -> pl.DataFrame:
+        """Return the rows that could not become candles: as they were, with ``reason``, ``origin``, ``found_at``."""
+        entries = self._journal.state.files_of(key.quarantine)
+        return self._reader.frame(entries) if entries else pl.DataFrame(schema=QUARANTINED)
+
+    def read_observations(
+        self, instrument: Instrument, name: str, source: str | None = None, as_of: datetime | None = None
+    ) -> Observations:
+        """Return all observations of one name with their revisions; with ``as_of`` those the lake held at that moment.
+
+        Raises ``DataMissing`` with what there is, ``DataInvalid`` where several sources have it and none is named.
+        """
+        state = self._state(as_of)
+        keys = [
+            key for key, s in sorted(state.series.items())
+            if (key.table, key.instrument, key.name) == ("observations", instrument.id, name)
+            and source in (None, key.source) and s.files
+        ]  # fmt: skip
+        if not keys:
+            have = sorted({f"{i.name} of {i.instrument} from {i.source}" for i in self.observation_sets()})
+            raise DataMissing(
+                f"The lake holds no {name} of {instrument}{f' from {source}' if source else ''}.",
+                f"It holds: {'; '.join(have[:8])}{' ...' if len(have) > 8 else ''}." if have else "It holds none yet.",
+                "Bring them in: forecastle import FILE --observation NAME, or forecastle import DIR --map FILE.",
+            )
+        _one_source(f"{name} of {instrument}", [k.source for k in keys])
+        entries = state.files_of(keys[0])
+        return Observations(instrument, name, entries[0].unit, keys[0].source, self._reader.frame(entries))
 
     def resolve(self, instrument: Instrument, timeframe: Timeframe, source: str | None) -> DatasetKey:
         """Return the key of a series; the source may be left out where the lake holds only one."""
@@ -163,13 +224,7 @@ class Lake:
             keys = [k for k in keys if k.source == source]
         if not keys:
             raise self.missing(instrument.id, timeframe, source)
-        if len(keys) > 1:
-            names = ", ".join(k.source for k in keys)
-            raise DataInvalid(
-                f"The lake holds {instrument.id} {timeframe} from several sources: {names}.",
-                "They differ, so Forecastle does not choose for you.",
-                f"Add --source {keys[0].source}, or another of them.",
-            )
+        _one_source(f"{instrument.id} {timeframe}", [k.source for k in keys])
         return keys[0]
 
     def missing(self, instrument: str, timeframe: str, source: str | None) -> DataMissing:
@@ -192,106 +247,83 @@ class Lake:
             "Ask for a range inside.",
         )
 
+    # --- what there is
+
     def datasets(self) -> list[DatasetInfo]:
-        """Return what there is, sorted by source, instrument and timeframe."""
-        manifest = Manifest(self.root)
-        groups: dict[DatasetKey, list[FileEntry]] = {}
-        for (key, _), entry in manifest.current.items():
-            groups.setdefault(key, []).append(entry)
-        commits = [{entry.key for entry in commit.files} for commit in manifest.commits]
+        """Return every series of candles, sorted by source, instrument and timeframe."""
+        state = self._journal.state
         return [
             DatasetInfo(
-                key, entries[0].adjusted, sum(e.rows for e in entries), min(e.first_open for e in entries),
-                max(e.last_close for e in entries), len(entries), sum(e.size for e in entries),
-                sum(key in commit for commit in commits),
+                key, files[0].adjusted, files[0].prices, sum(e.rows for e in files), files[0].first, files[-1].last,
+                len(files), sum(e.size for e in files), state.series[key.series].commits,
+                sum(e.rows for e in state.files_of(key.quarantine)),
             )
-            for key, entries in sorted(groups.items())
+            for key, files in ((files[0].key, files) for files in self._files("candles"))
         ]  # fmt: skip
 
+    def observation_sets(self) -> list[ObservationInfo]:
+        """Return every series of observations."""
+        return [
+            ObservationInfo(
+                f[0].instrument, f[0].name, f[0].unit, f[0].source, sum(e.rows for e in f), f[0].first, f[-1].last
+            )
+            for f in self._files("observations")
+        ]
+
+    def _files(self, table: str) -> list[list[FileEntry]]:
+        state = self._journal.state
+        found = [state.files_of(key) for key in sorted(state.series) if key.table == table]
+        return [files for files in found if files]
+
     def verify(self) -> list[Problem]:
-        """Compare every file that was ever committed with its hash, and every current one with the rules of candles."""
-        manifest = Manifest(self.root)
-        current = {entry.path for entry in manifest.current.values()}
-        problems = []
-        for commit in manifest.commits:
-            for entry in commit.files:
-                try:
-                    frame = self._load(entry)
-                    if entry.path in current:
-                        Candles(
-                            Instrument.parse(entry.instrument), entry.timeframe, entry.source, frame, entry.adjusted
-                        )
-                except (DataCorrupt, DataInvalid) as error:
-                    problems.append(Problem(entry.path, f"{error.what} {error.why}"))
-        return problems + self._torn_series(manifest)
+        """Compare every file ever committed with its hash, every current one with its rules, the logs too."""
+        return verify(self._journal, self._reader)
 
-    def _torn_series(self, manifest: Manifest) -> list[Problem]:
-        """Return the series whose files are sound one by one and do not fit together."""
-        problems = []
-        for key in sorted({key for key, _ in manifest.current}):
-            for before, after in itertools.pairwise(manifest.files_of(key)):
-                if after.first_open < before.last_close:
-                    problems.append(Problem(after.path, f"It begins before {before.path} ends."))
-        return problems
-
-    def current_files(self) -> list[tuple[FileEntry, Path]]:
-        """Return every current file with its place, checked against its hash."""
-        entries = Manifest(self.root).current.values()
+    def current_files(self, table: str) -> list[Path]:
+        """Return the places of the current files of a table, each checked against its hash."""
+        entries = [e for e in self._journal.state.current() if e.table == table]
         for entry in entries:
-            self._checked_bytes(entry)
-        return [(entry, self.root / entry.path) for entry in entries]
-
-    def _load(self, entry: FileEntry) -> pl.DataFrame:
-        table = pq.read_table(io.BytesIO(self._checked_bytes(entry)), columns=list(SCHEMA))
-        frame = pl.DataFrame(table)
-        return frame.select(pl.col(c).cast(kind) for c, kind in SCHEMA.items())
-
-    def _checked_bytes(self, entry: FileEntry) -> bytes:
-        path = self.root / entry.path
-        hint = "Restore it from a copy, or import all of its rows again; forecastle lake verify lists such files."
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise DataCorrupt(f"{path} cannot be read.", f"{error.strerror}.", hint) from error
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise DataCorrupt(
-                f"{path} is not the file that was committed.", "Its SHA-256 differs from the manifest's.", hint
-            )
-        return content
+            self._reader.checked(entry)
+        return [self.root / entry.path for entry in entries]
 
 
-def _no_overlap(candles: Candles, entries: dict[str, FileEntry]) -> None:
-    """Refuse a series whose bars overlap where one file ends and the next begins."""
-    ordered = sorted(entries.values(), key=lambda e: e.first_open)
-    for before, after in itertools.pairwise(ordered):
-        if after.first_open < before.last_close:
-            raise DataInvalid(
-                f"Candles of {candles.instrument} would overlap at {after.first_open:%Y-%m-%d %H:%M}.",
-                f"The bar before ends at {before.last_close:%Y-%m-%d %H:%M}: new bars start at other times.",
-                "Import them under another --source name.",
-            )
-
-
-def _same_adjustment(candles: Candles, old: dict[str, FileEntry]) -> None:
-    before = {entry.adjusted for entry in old.values()} - {candles.adjusted}
-    if before:
+def _one_source(what: str, sources: Sequence[str]) -> None:
+    if len(sources) > 1:
         raise DataInvalid(
-            f"{candles.instrument} from {candles.source} was stored as adjusted={before.pop()}.",
-            f"The new candles are adjusted={candles.adjusted}; mixing them would make false jumps.",
-            "Import them under another --source name, or with the same --adjusted.",
+            f"The lake holds {what} from several sources: {', '.join(sources)}.",
+            "They differ, so Forecastle does not choose for you.",
+            f"Add --source {sources[0]}, or another of them.",
         )
 
 
-def _to_parquet(candles: Candles) -> bytes:
-    """Return the bytes of the file; the key travels in columns, so that a file alone tells what it holds."""
-    constants = {
-        "instrument": candles.instrument.id, "timeframe": candles.timeframe,
-        "source": candles.source, "adjusted": candles.adjusted,
-    }  # fmt: skip
-    table = candles.frame.to_arrow()
-    for name, value in constants.items():
-        column = pa.array([value] * len(candles)).dictionary_encode()
-        table = table.append_column(name, column)
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", write_statistics=True, store_schema=True)
-    return sink.getvalue()
+def _no_overlap(instrument: Instrument, old: Sequence[FileEntry], changes: Sequence[Change]) -> None:
+    """Refuse a series whose bars overlap where one file ends and the next begins."""
+    gone = {path for change in changes for path in change.replaces}
+    files = [e for e in old if e.path not in gone] + [change.entry for change in changes]
+    for before, after in itertools.pairwise(sorted(files, key=lambda e: e.first)):
+        if after.first < before.last:
+            raise overlapping(str(instrument), after.first)
+
+
+def _same_kind(candles: Candles, old: Sequence[FileEntry]) -> None:
+    for name in ("adjusted", "prices"):
+        before = {getattr(entry, name) for entry in old} - {getattr(candles, name)}
+        if before:
+            raise DataInvalid(
+                f"{candles.instrument} from {candles.source} was stored as {name}={before.pop()}.",
+                f"The new candles are {name}={getattr(candles, name)}; mixing them would make false jumps.",
+                f"Import them under another --source name, or with the same --{name}.",
+            )
+
+
+def _news(had: pl.DataFrame, rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Return the rows that say something new; a revision at a moment already taken is one of now."""
+    last = had.unique("about", keep="last", maintain_order=True).select("about", last="value")
+    rows = rows.join(last, on="about", how="left", maintain_order="left")
+    new = rows.filter(pl.col("last").is_null() | (pl.col("value") != pl.col("last"))).drop("last")
+    new = new.join(had, on=["about", "known_at", "value"], how="anti", maintain_order="left")
+    taken = new.join(had, on=["about", "known_at"], how="semi", maintain_order="left").with_columns(
+        known_at=pl.lit(now)
+    )
+    free = new.join(had, on=["about", "known_at"], how="anti", maintain_order="left")
+    return rows_like(pl.concat([free, taken.select(free.columns)]), "observations").sort("about", "known_at")

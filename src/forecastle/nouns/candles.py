@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -168,6 +168,27 @@ class Candles:
         numbers = [pl.col(c).cast(pl.Float64) for c in (*PRICES, "volume")]
         return cls(instrument, timeframe, source, frame.with_columns(numbers).select(list(SCHEMA)), adjusted, prices)
 
+    @classmethod
+    def proven(
+        cls,
+        instrument: Instrument,
+        timeframe: Timeframe,
+        source: str,
+        frame: pl.DataFrame,
+        adjusted: Adjusted,
+        prices: Prices,
+    ) -> Self:
+        """Build candles from rows that passed the checks before and are proven to be the same by their hash."""
+        made = object.__new__(cls)
+        values = (instrument, timeframe, source, frame, adjusted, prices)
+        for name, value in zip((f.name for f in fields(cls)), values, strict=True):
+            object.__setattr__(made, name, value)
+        return made
+
+    def _part(self, frame: pl.DataFrame) -> Self:
+        """Return the same candles with fewer rows: what holds for all holds for some."""
+        return self.proven(self.instrument, self.timeframe, self.source, frame, self.adjusted, self.prices)
+
     def __len__(self) -> int:
         return self.frame.height
 
@@ -225,11 +246,11 @@ class Candles:
             keep &= pl.col("open_time") >= start
         if end is not None:
             keep &= pl.col("close_time") <= end
-        return replace(self, frame=self.frame.filter(keep))
+        return self._part(self.frame.filter(keep))
 
     def last(self, count: int) -> Candles:
         """Return the last ``count`` bars, or all where there are fewer."""
-        return replace(self, frame=self.frame.tail(count))
+        return self._part(self.frame.tail(count))
 
     def recent(self, returns: int) -> Candles:
         """Return the shortest tail that has ``returns`` one-bar returns, or all where there are fewer."""
@@ -237,7 +258,7 @@ class Candles:
         if ends.size <= returns:
             return self
         first = int(np.searchsorted(self.times("close_time"), ends[-returns]))
-        return replace(self, frame=self.frame.slice(first))
+        return self._part(self.frame.slice(first))
 
     def missing(self) -> Times:
         """Return the opens of the bars that the calendar has between first and last and the frame has not.
