@@ -47,7 +47,7 @@ def other_process(target: Any, *args: Any) -> Iterator[tuple[ForkServerProcess, 
 
 def hold_the_pen(pipe: Connection, root: Path) -> None:
     """Take the lock of the lake, say so, and never let go."""
-    with writer_lock(root, FixedClock(NOW)):
+    with writer_lock(root, FixedClock(NOW), Path("test")):
         pipe.send("held")
         while True:
             signal.pause()

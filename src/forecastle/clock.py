@@ -42,6 +42,11 @@ class FixedClock:
         return self.moment.astimezone(UTC)
 
 
+def pause(seconds: float) -> None:
+    """Wait for ``seconds``."""
+    time.sleep(max(0.0, seconds))
+
+
 def stopwatch() -> float:
     """Return seconds on a monotonic counter, for durations only."""
     return time.perf_counter()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,17 +42,39 @@ def silent(done: int, total: int, what: str) -> None:
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How long a source bears with a venue that fails; times in seconds, sizes in bytes.
+
+    ``wait`` is the longest single wait that is sat out (a longer one is an ``UpstreamError`` that names the moment),
+    ``total`` bounds one question with all its attempts, ``request`` one request from its first byte to its last,
+    ``answer`` the size of one answer. The jitter of the waits follows ``seed``, None for another one each time.
+    """
+
+    attempts: int = 6
+    wait: float = 120.0
+    total: float = 900.0
+    connect: float = 10.0
+    request: float = 60.0
+    answer: int = 64 * 1024 * 1024
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
 class Line:
     """What a source needs of the house to talk to the outside.
 
     ``gateway`` is an address that requests are sent through (``{gateway}/{host}/{path}``), None for the open internet;
     ``state`` a folder that outlives the process (who asked us to wait, until when), None to remember nothing.
+    ``venues`` belongs to the sources: what they keep of each venue, shared by all of them on this line. Have one line
+    in a process, or two of them will ask one venue twice as fast.
     """
 
     clock: Clock
     sleep: Callable[[float], None]
     gateway: str | None = None
     state: Path | None = None
+    patience: Patience = Patience()
+    venues: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

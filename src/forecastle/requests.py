@@ -6,10 +6,19 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from forecastle.errors import RequestInvalid
-from forecastle.nouns.candles import Adjusted
+from forecastle.nouns.candles import Adjusted, Prices
 from forecastle.nouns.instrument import Instrument, is_simulated
 from forecastle.sessions import Timeframe
 
@@ -35,6 +44,12 @@ def _moment(value: Any) -> Any:
     return value
 
 
+def _names(value: Any) -> Any:
+    """Read ``a,b`` as two names."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 InstrumentField = Annotated[Instrument, PlainValidator(_instrument)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Level = Annotated[float, Field(gt=0, lt=0.5)]
@@ -99,35 +114,70 @@ class SeriesRequest(SpanRequest):
     instrument: InstrumentField
     timeframe: Timeframe = "1d"
     source: str | None = None
+    as_of: Moment | None = None
+    """The lake as it was then, before later revisions; ``source`` may name several: a bar is of the first that has it."""
 
 
 class FetchRequest(SpanRequest):
-    """Candles of a source into the lake."""
+    """Candles of sources into the lake; a source is asked where those before it fail or do not have them."""
 
     instruments: tuple[InstrumentField, ...] = Field(min_length=1)
-    source: str
-    timeframe: Timeframe = "1d"
+    sources: Names = Field(min_length=1)
+    timeframes: Annotated[tuple[Timeframe, ...], BeforeValidator(_names), Field(min_length=1)] = ("1d",)
     seed: int = Field(default=0, ge=0)
+    again: bool = False
+    """Ask for what is there already, too: the way to learn of old revisions."""
+    csv: bool = False
+    """Write the rows of each Parquet file beside it as CSV."""
 
 
-class ImportRequest(Request):
-    """A file of anyone's into the lake."""
+def _own_name(source: str) -> str:
+    if source == "bundled" or is_simulated(source):
+        raise ValueError(f"source '{source}' is the name of a source of Forecastle's own")
+    return source
+
+
+class FileRequest(Request):
+    """A file of anyone's: whose it is, and what the user says of how it is written."""
 
     path: Path
     instrument: InstrumentField
-    timeframe: Timeframe = "1d"
-    source: str = "file"
-    columns: str | None = None
+    source: Annotated[str, AfterValidator(_own_name)] = "file"
     time_zone: str | None = None
     time_format: str | None = None
-    adjusted: Adjusted | None = None
     dry_run: bool = False
 
-    @model_validator(mode="after")
-    def _own_name(self) -> Self:
-        if self.source == "bundled" or is_simulated(self.source):
-            raise ValueError(f"source '{self.source}' is the name of a source of Forecastle's own")
-        return self
+
+class ImportRequest(FileRequest):
+    """Candles of a file into the lake."""
+
+    timeframe: Timeframe = "1d"
+    layout: str | None = None
+    columns: str | None = None
+    adjusted: Adjusted | None = None
+    prices: Prices | None = None
+
+
+KnownAfter = Annotated[str, Field(pattern=r"^(\d{1,4}[mhd]|session_close)$")]
+"""When a value becomes known after the moment it is about: ``0h``, ``1d``, ``90m`` or ``session_close``."""
+
+
+class ObservationsRequest(FileRequest):
+    """One column of a file into the lake, as observations."""
+
+    name: str
+    unit: str
+    value: str
+    about: str | None = None
+    known_after: KnownAfter
+
+
+class ImportFolderRequest(Request):
+    """A folder of files into the lake, as ``map`` (a TOML file) says."""
+
+    path: Path
+    map: Path
+    dry_run: bool = False
 
 
 class FitRequest(SeriesRequest):

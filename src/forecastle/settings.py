@@ -87,6 +87,11 @@ class Settings(_Section):
         return self.home / "venues"
 
     @property
+    def watch_list(self) -> Path:
+        """Return the file that lists what is kept up to now."""
+        return self.home / "watch.toml"
+
+    @property
     def reports(self) -> Path:
         """Return the folder reports are written to."""
         return self.home / "reports"

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from forecastle.clock import Clock, SystemClock
+from forecastle.clock import Clock, SystemClock, pause
 from forecastle.errors import ConfigurationError
 from forecastle.lake import Lake
+from forecastle.ports import Line
 from forecastle.settings import Origin, Settings, load_settings
 
 
@@ -25,6 +26,11 @@ class Workspace:
         """Open the home the settings name. Nothing is created before something is written."""
         settings, origins = load_settings(home)
         return cls(settings, tuple(origins), clock or SystemClock())
+
+    @cached_property
+    def line(self) -> Line:
+        """Return the one line to the outside: sources that share it share their manners, too."""
+        return Line(self.clock, pause, self.settings.sources.gateway, self.settings.venues)
 
     @cached_property
     def lake(self) -> Lake:

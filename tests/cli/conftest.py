@@ -107,7 +107,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the bundled S&P 500 and a simulated BTC-USD; tests only read it, or take a copy."""
     home = tmp_path_factory.mktemp("filled") / "home"
     for name, source in (("SPX.INDEX", "bundled"), ("BTC-USD", "simulated")):
-        fetch(Workspace.open(home), FetchRequest(instruments=(Instrument.parse(name),), source=source))
+        fetch(Workspace.open(home), FetchRequest(instruments=(Instrument.parse(name),), sources=(source,)))
     return home
 
 

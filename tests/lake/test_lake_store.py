@@ -19,6 +19,7 @@ from forecastle.errors import DataInvalid, DataMissing, RequestInvalid
 from forecastle.lake import DatasetKey
 from forecastle.nouns import Candles, Instrument
 from forecastle.nouns.candles import SCHEMA, Adjusted
+from forecastle.nouns.observations import OBSERVED
 from forecastle.sessions import Timeframe, Times
 from making import candles_at, key_of, make_candles, open_lake, tree, utc, with_close, without
 
@@ -121,8 +122,11 @@ def test_the_folder_explains_itself(tmp_path: Path) -> None:
     open_lake(tmp_path).write(make_candles(3))
     readme = (tmp_path / "_README.md").read_text()
     columns = pq.read_schema(next(tmp_path.rglob("*.parquet"))).names
-    assert re.findall(r"^- `(\w+)`", readme, re.MULTILINE) == columns
-    assert [c["name"] for c in json.loads((tmp_path / "schema.json").read_text())["columns"]] == columns
+    schema = json.loads((tmp_path / "schema.json").read_text())
+    observed = [c["name"] for c in schema["observations"]]
+    assert re.findall(r"^- `(\w+)`", readme, re.MULTILINE) == columns + observed
+    assert [c["name"] for c in schema["columns"]] == columns
+    assert [*OBSERVED, "instrument", "source", "name", "unit"] == observed
 
 
 def test_a_range_is_cut_at_open_and_close_over_file_borders(tmp_path: Path) -> None:
@@ -139,7 +143,8 @@ def test_reading_never_creates_the_folder(tmp_path: Path) -> None:
     lake = open_lake(tmp_path / "home" / "raw")
     assert lake.datasets() == []
     assert lake.verify() == []
-    assert lake.current_files() == []
+    assert lake.current_files("candles") == []
+    assert lake.observation_sets() == []
     with pytest.raises(DataMissing, match=r"no 1d candles of BTC-USDT from test.\nIt is empty so far"):
         lake.read(DatasetKey("test", "BTC-USDT", "1d"))
     assert list(tmp_path.iterdir()) == []
@@ -175,7 +180,7 @@ def test_what_there_is_adds_up(tmp_path: Path) -> None:
     assert [str(i.key) for i in (aapl, btc)] == ["AAPL 1d from test", "BTC-USDT 1h from test"]
     assert (btc.rows, btc.files, btc.commits) == (480, 2, 2)
     assert (btc.first_open, btc.last_close) == (hours.start, hours.end)
-    assert btc.size == sum(p.stat().st_size for e, p in lake.current_files() if e.timeframe == "1h")
+    assert btc.size == sum(p.stat().st_size for p in lake.current_files("candles") if p.parent.name == "1h")
 
 
 @pytest.mark.parametrize("other", ["splits", "unknown"])

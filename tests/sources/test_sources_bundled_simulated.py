@@ -150,24 +150,27 @@ def test_volatility_comes_in_clusters_and_the_sigmas_explain_them() -> None:
 
 
 def test_a_second_fetch_adds_nothing_and_open_bars_stay_out(workspace: Workspace) -> None:
-    request = build(FetchRequest, instruments=("BTC-USDT", "AAPL"), source="simulated", end="2027-01-01")
-    first, second = fetch(workspace, request), fetch(workspace, request)
+    request = build(FetchRequest, instruments=("BTC-USDT", "AAPL"), sources=("simulated",), end="2027-01-01")
+    first, second = fetch(workspace, request).settled(), fetch(workspace, request).settled()
     now = workspace.clock.now()
-    assert all(f.candles.end <= now for f in first)
-    assert first[0].candles.end == utc(2026, 11, 20)
-    assert [f.written.added for f in first] == [len(f.candles) for f in first]
-    assert [(f.written.added, f.written.revised) for f in second] == [(0, 0), (0, 0)]
+    assert all(f.end is not None and f.end <= now for f in first)
+    assert first[0].end == utc(2026, 11, 20)
+    sets = {info.key.instrument: info for info in workspace.lake.datasets()}
+    assert [f.added for f in first] == [sets["BTC-USDT"].rows, sets["AAPL"].rows]
+    assert [(f.added, f.revised) for f in second] == [(0, 0), (0, 0)]
     assert workspace.lake.verify() == []
 
 
 def test_a_fetch_refuses_what_is_not_there(workspace: Workspace, home: Path) -> None:
     with pytest.raises(NameUnknown, match="no source named 'simulatd'") as refused:
-        fetch(workspace, build(FetchRequest, instruments=("AAPL",), source="simulatd"))
+        fetch(workspace, build(FetchRequest, instruments=("AAPL",), sources="simulatd"))
     assert refused.value.hint == "Did you mean 'simulated'?"
     with pytest.raises(DataMissing, match=r"no closed 1d candles of SPX\.INDEX"):
-        fetch(workspace, build(FetchRequest, instruments=("SPX.INDEX",), source="bundled", start="2020-01-01"))
+        fetch(
+            workspace, build(FetchRequest, instruments=("SPX.INDEX",), sources="bundled", start="2020-01-01")
+        ).settled()
     with pytest.raises(DataMissing, match="no closed 1d candles of AAPL"):
-        fetch(workspace, build(FetchRequest, instruments=("AAPL",), source="simulated", end="2009-01-01"))
+        fetch(workspace, build(FetchRequest, instruments=("AAPL",), sources=("simulated",), end="2009-01-01")).settled()
     assert not home.exists()
 
 
@@ -175,7 +178,7 @@ def test_two_seeds_never_mix_in_one_series(workspace: Workspace) -> None:
     """The seed is part of the source's name, and so of every row, of the lake's key and of the report."""
     coin = Instrument.parse("BTC-USD")
     for seed in (0, 7):
-        fetch(workspace, FetchRequest(instruments=(coin,), source="simulated", seed=seed, end=utc(2011)))
+        fetch(workspace, FetchRequest(instruments=(coin,), sources=("simulated",), seed=seed, end=utc(2011)))
     found = workspace.lake.datasets()
     assert [info.key.source for info in found] == ["simulated", "simulated-7"]
     assert all(info.commits == 1 for info in found)
@@ -184,5 +187,9 @@ def test_two_seeds_never_mix_in_one_series(workspace: Workspace) -> None:
 
 def test_nothing_is_simulated_beyond_now(workspace: Workspace) -> None:
     coin = Instrument.parse("BTC-USD")
-    done = fetch(workspace, FetchRequest(instruments=(coin,), source="simulated", start=utc(2026, 11), end=utc(2060)))
-    assert done[0].candles.end <= workspace.clock.now()
+    done = fetch(
+        workspace, FetchRequest(instruments=(coin,), sources=("simulated",), start=utc(2026, 11), end=utc(2060))
+    )
+    (brought,) = done.settled()
+    assert brought.end is not None
+    assert brought.end <= workspace.clock.now()

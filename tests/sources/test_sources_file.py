@@ -17,8 +17,9 @@ import pytest
 
 from forecastle.errors import DataInvalid, DataMissing, NameUnknown, RequestInvalid
 from forecastle.nouns import Candles, Instrument
+from forecastle.requests import ImportRequest
 from forecastle.sessions import Timeframe
-from forecastle.sources.file import guess_mapping, read_table, to_rows
+from forecastle.sources.file import read_file
 from making import BTC, make_candles, utc
 
 NAMES = ("open", "high", "low", "close", "volume")
@@ -32,8 +33,10 @@ def _read(
     path: Path, instrument: Instrument = BTC, timeframe: Timeframe = "1d",
     columns: str | None = None, zone: str | None = None, form: str | None = None,
 ) -> pl.DataFrame:  # fmt: skip
-    table = read_table(path, columns)
-    return to_rows(table, guess_mapping(table, instrument, columns), instrument, timeframe, zone, form)[0]
+    request = ImportRequest(
+        path=path, instrument=instrument, timeframe=timeframe, columns=columns, time_zone=zone, time_format=form
+    )
+    return read_file(request).rows
 
 
 def _table(candles: Candles, times: list[Any]) -> pd.DataFrame:
@@ -256,8 +259,12 @@ NO_FILE_OF_CANDLES: dict[str, tuple[str, str | bytes, str]] = {
     "binary": ("a.csv", bytes(range(256)), "no readable csv"),
     "another kind": ("a.xlsx", "x", "no file of a kind"),
     "ragged": ("a.csv", f"{HEAD}2024-01-01,{OK},7\n", "no readable csv"),
-    "text for a price": (
-        "a.csv", f"{HEAD}2024-01-01,{OK}\n2024-01-02,1,2,abc,1,1", r"'abc' in column low \(data row 2\)",
+    "text for most prices": (
+        "a.csv", f"{HEAD}2024-01-01,{OK}\n2024-01-02,1,2,abc,1,1\n2024-01-03,1,2,x,1,1",
+        r"'abc' in column low \(data row 2\)",
+    ),
+    "nothing but times": (
+        "a.csv", f"{HEAD}2024-01-01,,,,,\n2024-01-02,nan,null,,NaN,\n", "No row of the file has a number",
     ),
     "grouped number": ("a.csv", HEAD + '2024-01-01,"1,000.5",2,1,1,1', "'1,000.5' in column open"),
     "gzip, cut": ("a.csv.gz", gzip.compress(HEAD.encode() * 99)[:-9], "broken gzip"),
@@ -321,10 +328,10 @@ def test_a_zone_or_a_market_nobody_knows_is_a_wrong_question(tmp_path: Path) -> 
 
 def test_a_path_to_no_file_is_missing_data(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match="no file"):
-        read_table(tmp_path / "nowhere.csv")
+        _read(tmp_path / "nowhere.csv")
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(DataMissing, match="cannot be read"):
-        read_table(tmp_path / "folder.csv")
+        _read(tmp_path / "folder.csv")
 
 
 def test_parquet_with_text_for_a_price_is_refused(tmp_path: Path) -> None:

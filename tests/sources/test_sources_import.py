@@ -70,7 +70,10 @@ def test_a_second_import_adds_nothing(workspace: Workspace, home: Path, tmp_path
 
 
 REFUSED: dict[str, tuple[list[str], str]] = {
-    "NaN": ([f"2024-01-01,{OK}", "2024-01-02,1,2,NaN,1.5,1"], r"not_a_number 1x, first row 2 \(2024-01-02"),
+    "NaN": (
+        [f"2024-01-01,{OK}", "2024-01-02,1,2,NaN,1.5,1", "2024-01-03,1,2,,1.5,1"],
+        r"2 of 3 rows of a.csv cannot be candles: not_a_number 2x, first row 2 \(2024-01-02",
+    ),
     "empty cell": (["2024-01-01,1,2,,1.5,1"], "not_a_number 1x"),
     "infinite": (["2024-01-01,1,inf,0.5,1.5,1"], "not_a_number 1x"),
     "zero price": (["2024-01-01,1,2,0,1.5,1"], "non_positive 1x"),
@@ -103,12 +106,72 @@ def test_a_refused_file_creates_no_lake(workspace: Workspace, home: Path, tmp_pa
     assert not home.exists()
 
 
+MIXED = [
+    f"2024-01-01,{OK}", "2024-01-02,1,2,x,1.5,10", "2024-01-03,,,,,", "2024-01-04,1,2,0,1.5,10", f"2024-01-05,{OK}",
+    f"2024-01-06,{OK}", f"2024-01-07,{OK}", f"2024-01-07,{OK}",
+]  # fmt: skip
+"""Two rows that cannot be candles, one that says nothing, one twice."""
+
+
+def test_bad_rows_go_to_the_quarantine_and_the_others_are_stored(workspace: Workspace, tmp_path: Path) -> None:
+    done = _import(workspace, _file(tmp_path, *MIXED))
+    assert done.written is not None
+    assert (done.written.added, done.set_aside) == (4, 2)
+    key = key_of(make_candles(1))
+    assert workspace.lake.read(key).frame["open_time"].dt.day().to_list() == [1, 5, 6, 7]
+    kept = workspace.lake.quarantined(key).sort("open_time")
+    assert kept["reason"].to_list() == ["wrong_type: low is 'x'", "non_positive"]
+    assert (kept["origin"].to_list(), kept["low"].to_list()) == (["a.csv"] * 2, [None, 0.0])
+    told = {f.kind: (f.severity, f.count, f.first[:5]) for f in done.quality.findings}
+    assert told["wrong_type"] == ("invalid", 1, "row 2")
+    assert told["empty_row"] == ("note", 1, "row 3")
+    assert told["non_positive"] == ("invalid", 1, "row 4"), "numbered as in the file, though rows before it are gone"
+    assert told["duplicate"][:2] == ("note", 1)
+
+
+def test_a_second_import_adds_nothing_to_the_quarantine_either(
+    workspace: Workspace, home: Path, tmp_path: Path
+) -> None:
+    path = _file(tmp_path, *MIXED)
+    _import(workspace, path)
+    before = _lake_files(home)
+    again = _import(workspace, path)
+    assert again.written is not None
+    assert (again.written.added, again.written.revised, again.set_aside, again.quarantined.height) == (0, 0, 0, 2)
+    assert _lake_files(home) == before
+
+
+@pytest.mark.parametrize(("bad", "stored"), [(3, True), (4, False)])
+def test_where_more_than_half_is_invalid_the_mapping_is_wrong(
+    workspace: Workspace, home: Path, tmp_path: Path, bad: int, stored: bool
+) -> None:
+    """Three of six rows may be bad, four of seven may not."""
+    path = _file(tmp_path, *[f"2024-01-0{d},1,2,0.5,1.5,{-1 if d <= bad else 1}" for d in range(1, bad + 4)])
+    if stored:
+        assert _import(workspace, path).set_aside == bad
+        return
+    with pytest.raises(DataInvalid, match=r"4 of 7 rows of a\.csv cannot be candles: negative_volume 4x"):
+        _import(workspace, path)
+    assert not home.exists()
+    assert _import(workspace, path, dry_run=True).refused
+
+
+def test_only_closes_are_stored_as_only_closes(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Date,AAPL\n2024-01-02,185.6\n2024-01-03,184.3\n")
+    _import(workspace, path, instrument="AAPL", columns="close=AAPL", prices="close")
+    candles = workspace.lake.read(key_of(make_candles(1, instrument="AAPL")))
+    assert (candles.prices, candles.frame["high"].to_list()) == ("close", [185.6, 184.3])
+
+
 def test_a_dry_run_stores_nothing_and_shows_every_finding(workspace: Workspace, home: Path, tmp_path: Path) -> None:
     good = _import(workspace, _write(tmp_path / "a.parquet", make_candles(9).frame), dry_run=True)
     assert good.written is None
     assert isinstance(good.candles, Candles)
+    assert (good.refused, good.quarantined.height) == (False, 0)
     bad = _import(workspace, _file(tmp_path, "2024-01-02,1,2,0,1.5,1", f"2024-01-01,{OK}"), dry_run=True)
     assert [(f.kind, f.severity) for f in bad.quality.findings] == [("non_positive", "invalid"), ("unsorted", "note")]
+    assert (bad.refused, len(bad.candles or ()), bad.quarantined["reason"].to_list()) == (False, 1, ["non_positive"])
     assert not home.exists()
 
 
@@ -229,11 +292,17 @@ def test_two_sources_of_the_same_hours_agree_and_hours_add_up_to_days(workspace:
 
 
 @pytest.mark.shared_data
-def test_a_file_that_is_known_to_be_dirty_is_refused(workspace: Workspace, shared_data: Path, home: Path) -> None:
-    """README.md: SHIB-USD has zero closes and empty cells; AAPL hours have a bar out of order that overlaps."""
-    with pytest.raises(DataInvalid, match="not_a_number"):
-        _import(workspace, shared_data / "known_dirty/yahoo_symbols/SHIB-USD.csv", instrument="SHIB-USD")
-    assert not home.exists()
+def test_of_a_file_that_is_known_to_be_dirty_the_bad_rows_are_kept_aside(
+    workspace: Workspace, shared_data: Path
+) -> None:
+    """README.md: SHIB-USD has zero closes and empty open, high and low."""
+    path = shared_data / "known_dirty/yahoo_symbols/SHIB-USD.csv"
+    rows = [line.split(",") for line in path.read_text().splitlines()[2:]]
+    bad = [r for r in rows if not all(r[1:]) or min(map(float, r[1:5])) <= 0]
+    done = _import(workspace, path, instrument="SHIB-USD")
+    assert done.written is not None
+    assert (done.written.added, done.quarantined.height, done.set_aside) == (len(rows) - len(bad), len(bad), len(bad))
+    assert [str(t)[:10] for t in done.quarantined["open_time"]] == [r[0] for r in bad]
 
 
 @pytest.mark.shared_data
@@ -302,12 +371,12 @@ def test_the_names_of_our_own_sources_are_reserved(workspace: Workspace, tmp_pat
         _import(workspace, _file(tmp_path, f"2024-01-01,{OK}"), source=name)
 
 
-def test_an_empty_price_in_the_first_row_is_no_header(workspace: Workspace, home: Path, tmp_path: Path) -> None:
+def test_an_empty_price_in_the_first_row_is_no_header(workspace: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("\n2024-03-04,,2,0.5,1.5,100\n" + "".join(f"2024-03-0{d},1,2,0.5,1.5,10\n" for d in (5, 6)))
-    with pytest.raises(DataInvalid, match="not_a_number"):
-        _import(workspace, path, columns="time,open,high,low,close,volume")
-    assert not home.exists()
+    done = _import(workspace, path, columns="time,open,high,low,close,volume")
+    assert done.quarantined["reason"].to_list() == ["not_a_number"]
+    assert done.quality.invalid[0].first.startswith("row 1 (2024-03-04")
 
 
 def test_months_begin_on_the_first(workspace: Workspace, tmp_path: Path) -> None:

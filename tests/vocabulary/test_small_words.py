@@ -154,12 +154,12 @@ def test_a_request_does_not_change_once_built() -> None:
 
 
 def test_fetch_and_import_requests_read_their_fields() -> None:
-    fetch = build(FetchRequest, instruments=("^GSPC", "btcusdt"), source="bundled")
+    fetch = build(FetchRequest, instruments=("^GSPC", "btcusdt"), sources="bundled")
     assert [i.id for i in fetch.instruments] == ["SPX.INDEX", "BTC-USDT"]
     with pytest.raises(RequestInvalid, match="instruments"):
-        build(FetchRequest, instruments=(), source="bundled")
+        build(FetchRequest, instruments=(), sources="bundled")
     with pytest.raises(RequestInvalid, match="seed is -1"):
-        build(FetchRequest, instruments=("AAPL",), source="simulated", seed=-1)
+        build(FetchRequest, instruments=("AAPL",), sources="simulated", seed=-1)
     asked = build(ImportRequest, path="a/b.csv", instrument="AAPL")
     assert (asked.path, asked.source, asked.dry_run) == (Path("a/b.csv"), "file", False)
     assert ModelSpec().name == "garch"

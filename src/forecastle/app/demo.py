@@ -22,7 +22,7 @@ def demo(workspace: Workspace, out: Path, progress: Progress = silent) -> Writte
     """Run the main job on the bundled S&P 500 and NASDAQ; writes ``out``."""
     check_out(out)
     instruments = [Instrument.parse(name) for name in FILES]
-    fetch(workspace, FetchRequest(instruments=tuple(instruments), source="bundled"))
+    fetch(workspace, FetchRequest(instruments=tuple(instruments), sources=("bundled",))).settled()
     reports = []
     for number, instrument in enumerate(instruments):
 

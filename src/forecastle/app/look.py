@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from forecastle.errors import DataCorrupt, DataError
-from forecastle.lake import DatasetInfo, Problem, query
+from forecastle.errors import DataCorrupt, DataError, DataInvalid, RequestInvalid
+from forecastle.lake import DatasetInfo, ObservationInfo, Problem, query, read_duckdb
 from forecastle.nouns import Candles
 from forecastle.requests import SeriesRequest, build
 from forecastle.workspace import Workspace
@@ -20,13 +20,41 @@ def open_workspace(home: Path | None = None) -> Workspace:
 
 
 def load(workspace: Workspace, request: SeriesRequest) -> Candles:
-    """Return candles of the lake. Raises ``DataMissing``, ``DataInvalid`` (several sources) or ``DataCorrupt``."""
-    key = workspace.lake.resolve(request.instrument, request.timeframe, request.source)
-    candles = workspace.lake.read(key, request.start, request.end)
+    """Return candles of the lake, as they are or as they were at ``as_of``.
+
+    Where ``source`` names several (``binance,kraken``) every bar is of the first of them that has it. Raises
+    ``DataMissing``, ``DataInvalid`` (several sources and none named) or ``DataCorrupt``.
+    """
+    named = [name.strip() for name in (request.source or "").split(",") if name.strip()]
+    names: list[str | None] = [*named] or [None]
+    parts = [_of_one(workspace, request, name) for name in names]
+    candles = _joined(parts) if len(parts) > 1 else parts[0]
     if not len(candles):
-        whole = workspace.lake.read(key)
-        raise workspace.lake.nothing_between(whole, request.start, request.end)
+        key = workspace.lake.resolve(request.instrument, request.timeframe, names[0])
+        raise workspace.lake.nothing_between(workspace.lake.read(key), request.start, request.end)
     return candles
+
+
+def _of_one(workspace: Workspace, request: SeriesRequest, source: str | None) -> Candles:
+    key = workspace.lake.resolve(request.instrument, request.timeframe, source)
+    return workspace.lake.read(key, request.start, request.end, request.as_of)
+
+
+def _joined(parts: list[Candles]) -> Candles:
+    """Return the bars of the first series, and those of the others where the ones before have none."""
+    first = parts[0]
+    kinds = {(p.adjusted, p.prices) for p in parts}
+    if len(kinds) > 1:
+        raise DataInvalid(
+            f"The series of {', '.join(p.source for p in parts)} are not of one kind.",
+            f"They are {', '.join(sorted('/'.join(kind) for kind in kinds))} (adjusted/prices): joined, prices jump.",
+            "Name sources of one kind.",
+        )
+    frame = first.frame
+    for part in parts[1:]:
+        frame = pl.concat([frame, part.frame.join(frame, on="open_time", how="anti")]).sort("open_time")
+    source = ",".join(p.source for p in parts)
+    return Candles(first.instrument, first.timeframe, source, frame, first.adjusted, first.prices)
 
 
 def load_candles(
@@ -36,17 +64,35 @@ def load_candles(
     *,
     start: str | datetime | None = None,
     end: str | datetime | None = None,
+    as_of: str | datetime | None = None,
+    duckdb: str | Path | None = None,
     home: str | Path | None = None,
 ) -> Candles:
     """Return candles of the lake: ``fc.load("BTC-USDT", timeframe="1h")``.
 
-    ``source`` may be left out where the lake holds only one for the series; ``start`` (open) and ``end`` (close) bound
-    it, UTC; ``home`` defaults as on the command line. Raises ``RequestInvalid``, ``DataMissing``, ``DataCorrupt``.
+    ``source`` may be left out where the lake holds only one for the series; where it names several (``binance,kraken``)
+    a bar is of the first that has it. ``start`` (open) and ``end`` (close) bound it, UTC; ``as_of`` gives the lake as
+    it was at that moment; ``duckdb`` names a file of ``forecastle lake export`` to read instead of the lake; ``home``
+    defaults as on the command line. Raises ``RequestInvalid``, ``DataMissing``, ``DataCorrupt``.
     """
     request = build(
-        SeriesRequest, instrument=instrument, timeframe=timeframe, source=source, start=start, end=end
+        SeriesRequest, instrument=instrument, timeframe=timeframe, source=source, start=start, end=end, as_of=as_of
     )  # fmt: skip
+    if duckdb is not None:
+        if request.as_of is not None:
+            raise RequestInvalid(
+                "as_of and duckdb were given.", "A DuckDB file holds the lake of one moment.", "Leave one of them out."
+            )
+        found = read_duckdb(Path(duckdb), request.instrument, request.timeframe, request.source)
+        return found.between(request.start, request.end)
     return load(open_workspace(None if home is None else Path(home)), request)
+
+
+def revisions(workspace: Workspace, request: SeriesRequest) -> pl.DataFrame:
+    """Return every bar of a series that was revised, with its values before and after, and when."""
+    return workspace.lake.revisions(
+        workspace.lake.resolve(request.instrument, request.timeframe, request.source)
+    )  # fmt: skip
 
 
 def sql(workspace: Workspace, text: str) -> pl.DataFrame:
@@ -57,6 +103,11 @@ def sql(workspace: Workspace, text: str) -> pl.DataFrame:
 def datasets(workspace: Workspace) -> list[DatasetInfo]:
     """Return every series of the lake."""
     return workspace.lake.datasets()
+
+
+def observation_sets(workspace: Workspace) -> list[ObservationInfo]:
+    """Return every series of observations."""
+    return workspace.lake.observation_sets()
 
 
 def verify(workspace: Workspace) -> list[Problem]:

@@ -9,7 +9,7 @@ import typer
 from forecastle.cli._late import app, sessions
 from forecastle.errors import ForecastleError
 from forecastle.models import MODELS
-from forecastle.sources import SOURCES
+from forecastle.sources import source_names
 
 
 def _instruments(incomplete: str) -> list[str]:
@@ -31,10 +31,26 @@ Timeframe = Annotated[
         "--timeframe", help="Length of a bar, from 1m to 1mo.", autocompletion=lambda: list(sessions.TIMEFRAMES)
     ),
 ]
-SourceOf = Annotated[str | None, typer.Option("--source", help="Needed only where the lake holds several.")]
-SourceTo = Annotated[
-    str, typer.Option("--source", help=f"One of: {', '.join(SOURCES)}.", autocompletion=lambda: list(SOURCES))
+SourceOf = Annotated[
+    str | None,
+    typer.Option("--source", help="Needed only where the lake holds several; a,b: the first that has a bar."),
 ]
+SourceTo = Annotated[
+    str,
+    typer.Option(
+        "--source",
+        help=f"{', '.join(source_names())}, or any exchange of ccxt; a,b asks b where a fails.",
+        autocompletion=lambda: list(source_names()),
+    ),
+]
+Timeframes = Annotated[
+    str,
+    typer.Option(
+        "--timeframe", help="Length of a bar, from 1m to 1mo; several as 1d,1h.",
+        autocompletion=lambda: list(sessions.TIMEFRAMES),
+    ),
+]  # fmt: skip
+AsOf = Annotated[str | None, typer.Option("--as-of", help="The lake as it was at that moment, before later revisions.")]
 Start = Annotated[str | None, typer.Option("--start", metavar="D", help="First day, UTC, such as 2020-01-31.")]
 End = Annotated[str | None, typer.Option("--end", metavar="D", help="Last moment (bars closing until then), UTC.")]
 ModelName = Annotated[

@@ -1,26 +1,30 @@
-"""Commands about candles: fetch, candles, sql."""
+"""Commands about candles: fetch, sync, candles, sql."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from forecastle.cli import _options as option
 from forecastle.cli._face import Answer, Face, command, out
 from forecastle.cli._late import app, requests, show
-from forecastle.errors import RequestInvalid
+from forecastle.errors import ForecastleError, RequestInvalid
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from forecastle.app.fetch import Fetched, Outcome
     from forecastle.nouns import Candles
 
 
 def add_to(root: typer.Typer) -> None:
     """Register the commands of this file."""
     command(root, "fetch")(fetch)
+    command(root, "sync")(sync)
     command(root, "candles")(candles)
     command(root, "sql")(sql)
 
@@ -29,31 +33,93 @@ def fetch(
     face: Face,
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Instruments, such as SPX.INDEX BTC-USD.")],
     source: option.SourceTo,
-    timeframe: option.Timeframe = "1d",
+    timeframe: option.Timeframes = "1d",
     start: option.Start = None,
     end: option.End = None,
+    again: Annotated[bool, typer.Option("--again", help="Ask for what is there already, too.")] = False,
+    to: Annotated[Path | None, typer.Option("--out", help="Folder for Parquet and CSV copies of the range.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="A CSV beside each Parquet file of the lake.")] = False,
+    duckdb: Annotated[Path | None, typer.Option("--duckdb", help="Write the lake to this DuckDB file, too.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Put it on the watch list of forecastle sync.")] = False,
     seed: Annotated[int, typer.Option("--seed", help="Of the simulated source.")] = 0,
 ) -> Answer:
-    """Bring candles of a source into the lake; a second run adds nothing."""
+    """Bring closed candles of a source into the lake: goes on where it stopped, a second run adds nothing."""
     request = requests.build(
-        requests.FetchRequest, instruments=tuple(ids), source=source, timeframe=timeframe, start=start, end=end,
-        seed=seed,
+        requests.FetchRequest, instruments=tuple(ids), sources=source, timeframes=timeframe, start=start, end=end,
+        seed=seed, again=again, csv=csv,
     )  # fmt: skip
     with face.progress() as progress:
-        fetched = app.fetch.fetch(face.workspace, request, progress)
-    rows = [
-        {"instrument": f.candles.instrument.id, "timeframe": timeframe, "source": f.candles.source,
-         "simulated": f.candles.simulated, "rows": len(f.candles), "start": f.candles.start, "end": f.candles.end,
-         "added": f.written.added, "revised": f.written.revised, "unchanged": f.written.unchanged}
-        for f in fetched
+        outcome = app.fetch.fetch(face.workspace, request, progress)
+    answer = _fetch_answer("fetch", outcome)
+    if to is not None:
+        written = app.export.to_folder(face.workspace, outcome.brought, request, to)
+        answer.document["files"] = written
+        answer.lines += [f"wrote {w.path}" for w in written]
+    if duckdb is not None:
+        rows = app.export.to_duckdb(face.workspace, duckdb)
+        answer.document["duckdb"] = {"path": duckdb, "candles": rows}
+        answer.lines.append(f"wrote {duckdb}: {rows} candles")
+    if watch and outcome.brought:
+        answer.lines.append(f"{len(app.sync.watch(face.workspace, request))} series on the watch list")
+    return answer.done()
+
+
+def sync(
+    face: Face,
+    show_list: Annotated[bool, typer.Option("--list", help="Show the watch list; fetch nothing.")] = False,
+) -> Answer:
+    """Bring everything on the watch list up to now; forecastle fetch ... --watch puts a series there."""
+    if show_list:
+        listed = app.sync.watch_list(face.workspace)
+        rows = [(w.instrument, w.timeframe, ", ".join(w.sources), w.start or "") for w in listed]
+        table = show.table("", ("instrument", "timeframe", "sources", "start"), rows)
+        return Answer("sync-list", {"watched": listed}, [table] if rows else ["The watch list is empty."])
+    with face.progress() as progress:
+        outcome = app.sync.sync(face.workspace, progress)
+    return _fetch_answer("sync", outcome).done()
+
+
+@dataclass
+class _Told:
+    """What a fetch says: its document, its lines, and the exit code."""
+
+    name: str
+    document: dict[str, Any]
+    lines: list[str]
+    failed: tuple[ForecastleError, ...]
+
+    def done(self) -> Answer:
+        if self.failed and not self.document["results"]:
+            raise self.failed[0]
+        for error in self.failed:
+            self.lines.append(f"FAILED: {' '.join((error.what, error.why, error.hint))}")
+        return Answer(self.name, self.document, self.lines, max((e.exit_code for e in self.failed), default=0))
+
+
+def _fetch_answer(name: str, outcome: Outcome) -> _Told:
+    results = [
+        {"instrument": f.instrument.id, "timeframe": f.timeframe, "source": f.source, "simulated": f.simulated,
+         "start": f.start, "end": f.end, "added": f.added, "revised": f.revised, "unchanged": f.unchanged,
+         "quarantined": f.quarantined, "observations": f.observations, "csv_files": f.csv_files,
+         "gave_up": f.gave_up.document() if f.gave_up else None}
+        for f in outcome.brought if f.start is not None or f.gave_up is None
     ]  # fmt: skip
-    lines = [
-        f"{r['instrument']} {timeframe} from {r['source']}{' (SIMULATED, not a market)' if r['simulated'] else ''}: "
-        f"{r['added']} added, {r['revised']} revised, {r['unchanged']} there already; "
-        f"{r['start']:%Y-%m-%d} to {r['end']:%Y-%m-%d}"
-        for r in rows
-    ]
-    return Answer("fetch", {"results": rows}, lines)
+    lines = [line for f in outcome.brought for line in _fetch_lines(f)]
+    document = {"results": results, "failed": [e.document() for e in outcome.failed]}
+    return _Told(name, document, lines, outcome.failed)
+
+
+def _fetch_lines(f: Fetched) -> list[str]:
+    head = f"{f.instrument} {f.timeframe} from {f.source}{' (SIMULATED, not a market)' if f.simulated else ''}: "
+    lines = []
+    if f.start is not None and f.end is not None:
+        counts = f"{f.added} added, {f.revised} revised, {f.unchanged} there already"
+        counts += f", {f.quarantined} quarantined" if f.quarantined else ""
+        counts += f", {f.observations} observations" if f.observations else ""
+        lines.append(f"{head}{counts}; the lake holds {f.start:%Y-%m-%d} to {f.end:%Y-%m-%d}")
+    if f.gave_up is not None:
+        lines.append(f"{head}{f.gave_up.what} {f.gave_up.why}")
+    return lines
 
 
 def candles(
@@ -63,6 +129,7 @@ def candles(
     source: option.SourceOf = None,
     start: option.Start = None,
     end: option.End = None,
+    as_of: option.AsOf = None,
     format_: Annotated[str, typer.Option("--format", help="table, csv or parquet (bytes to stdout).")] = "table",
 ) -> Answer:
     """Read candles: a table, CSV, or Parquet for a pipe."""
@@ -73,7 +140,7 @@ def candles(
             f"--json and --format {format_} were asked for.", "Each is a form of its own.", "Drop one."
         )
     request = requests.build(
-        requests.SeriesRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end
+        requests.SeriesRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, as_of=as_of
     )
     found = app.look.load(face.workspace, request)
     if format_ == "parquet" and not face.json:
@@ -104,9 +171,10 @@ def _title(found: Candles) -> str:
 
 
 def sql(
-    face: Face, query: Annotated[str, typer.Argument(metavar="SELECT", help="One SELECT over candles, btc_prices.")]
+    face: Face,
+    query: Annotated[str, typer.Argument(metavar="SELECT", help="One SELECT over candles, observations, btc_prices.")],
 ) -> Answer:
-    """Ask the lake with SQL: views candles and btc_prices."""
+    """Ask the lake with SQL: views candles, observations and btc_prices."""
     found = app.look.sql(face.workspace, query)
     rows = [["" if v is None else v for v in row] for row in found.head(1000).iter_rows()]
     shown: list[RenderableType] = [show.table("", found.columns, rows)]

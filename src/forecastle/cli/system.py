@@ -49,10 +49,11 @@ def report(
     source: option.SourceOf = None,
     start: option.Start = None,
     end: option.End = None,
+    as_of: option.AsOf = None,
 ) -> Answer:
     """Write the self-contained HTML report of an instrument: data, fits, forecasts, verdicts."""
     request = requests.build(
-        requests.CompareRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end,
+        requests.CompareRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, as_of=as_of,
         window=window, refit_every=refit, level=level,
     )  # fmt: skip
     with face.progress() as progress:

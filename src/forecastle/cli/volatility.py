@@ -40,11 +40,13 @@ def fit(
     source: option.SourceOf = None,
     start: option.Start = None,
     end: option.End = None,
+    as_of: option.AsOf = None,
 ) -> Answer:
     """Fit one model to all the candles: parameters, errors, likelihood, convergence."""
     spec = _spec(name=model, p=p, o=o, q=q, dist=dist, mean=mean)
     request = requests.build(
-        requests.FitRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, model=spec
+        requests.FitRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end,
+        as_of=as_of, model=spec,
     )  # fmt: skip
     summary = app.fit.fit(face.workspace, request)
     head = f"{request.instrument} {request.timeframe} from {summary.source}"
@@ -62,12 +64,13 @@ def forecast(
     timeframe: option.Timeframe = "1d",
     source: option.SourceOf = None,
     end: option.End = None,
+    as_of: option.AsOf = None,
 ) -> Answer:
     """Forecast sigma, VaR and ES over the next bars, by every model beside the naive ones."""
     models = (_spec(name=model, dist=dist),) if model or dist else requests.DEFAULT_MODELS
     request = requests.build(
-        requests.ForecastRequest, instrument=id_, timeframe=timeframe, source=source, end=end, horizon=horizon,
-        window=window, models=models,
+        requests.ForecastRequest, instrument=id_, timeframe=timeframe, source=source, end=end, as_of=as_of,
+        horizon=horizon, window=window, models=models,
     )  # fmt: skip
     found = app.forecast.forecast(face.workspace, request)
     return Answer(
@@ -89,9 +92,10 @@ def rolling(
     source: option.SourceOf = None,
     start: option.Start = None,
     end: option.End = None,
+    as_of: option.AsOf = None,
 ) -> Answer:
     """Forecast every bar after the burn-in one step ahead, as it could have been at the time."""
-    request = _rolling_request(id_, timeframe, source, start, end, model, dist, window, refit, level)
+    request = _rolling_request(id_, timeframe, source, start, end, as_of, model, dist, window, refit, level)
     with face.progress() as progress:
         path = app.rolling.rolling(face.workspace, request, progress)
     tail = path.frame.tail(20)
@@ -114,6 +118,7 @@ def backtest(
     id_: option.Id,
     start: option.Start = None,
     end: option.End = None,
+    as_of: option.AsOf = None,
     level: option.LevelOption = 0.01,
     model: option.ModelName = "garch",
     dist: option.Dist = None,
@@ -123,7 +128,7 @@ def backtest(
     source: option.SourceOf = None,
 ) -> Answer:
     """Count the breaches of VaR and ES over the range, and test them."""
-    request = _rolling_request(id_, timeframe, source, start, end, model, dist, window, refit, level)
+    request = _rolling_request(id_, timeframe, source, start, end, as_of, model, dist, window, refit, level)
     with face.progress() as progress:
         result = app.compare.backtest(face.workspace, request, progress)
     document = {k: v for k, v in vars(result).items() if k != "path"} | {"simulated": result.path.simulated}
@@ -142,10 +147,11 @@ def compare(
     source: option.SourceOf = None,
     start: option.Start = None,
     end: option.End = None,
+    as_of: option.AsOf = None,
 ) -> Answer:
     """Score every model beside the naive ones over the same bars, and say who wins."""
     request = requests.build(
-        requests.CompareRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end,
+        requests.CompareRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, as_of=as_of,
         window=window, refit_every=refit, level=level,
     )  # fmt: skip
     with face.progress() as progress:
@@ -165,11 +171,11 @@ def compare(
 
 
 def _rolling_request(
-    id_: str, timeframe: str, source: str | None, start: str | None, end: str | None, model: str, dist: str | None,
-    window: int, refit: int, level: float,
+    id_: str, timeframe: str, source: str | None, start: str | None, end: str | None, as_of: str | None, model: str,
+    dist: str | None, window: int, refit: int, level: float,
 ) -> requests.RollingRequest:  # fmt: skip
     return requests.build(
-        requests.RollingRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end,
+        requests.RollingRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, as_of=as_of,
         window=window, refit_every=refit, level=level, model=_spec(name=model, dist=dist),
     )  # fmt: skip
 

@@ -1,8 +1,23 @@
 """Our files: Parquet and a manifest are the truth, DuckDB in memory asks questions."""
 
+from forecastle.lake.atomic import write_bytes
+from forecastle.lake.export import Exported, export_duckdb, export_series, read_duckdb
 from forecastle.lake.layout import DatasetKey
 from forecastle.lake.proof import Problem
 from forecastle.lake.query import query
 from forecastle.lake.store import DatasetInfo, Lake, ObservationInfo, WriteResult
 
-__all__ = ["DatasetInfo", "DatasetKey", "Lake", "ObservationInfo", "Problem", "WriteResult", "query"]
+__all__ = [
+    "DatasetInfo",
+    "DatasetKey",
+    "Exported",
+    "Lake",
+    "ObservationInfo",
+    "Problem",
+    "WriteResult",
+    "export_duckdb",
+    "export_series",
+    "query",
+    "read_duckdb",
+    "write_bytes",
+]

@@ -1,15 +1,22 @@
-"""The lake as one DuckDB file: tables ``candles`` and ``observations``, views ``btc_prices`` and ``series``."""
+"""The lake for use outside: a DuckDB file (``candles``, ``observations``, ``btc_prices``, ``series``), or series."""
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from forecastle.errors import DataCorrupt, DataInvalid, DataMissing, StorageUnwritable
-from forecastle.lake.atomic import forget, sync_folder, unwritable
+from forecastle.lake.atomic import forget, sync_folder, unwritable, write_bytes
+from forecastle.lake.layout import DatasetKey
 from forecastle.lake.query import views
+from forecastle.lake.rows import to_csv
 from forecastle.lake.store import Lake
 from forecastle.nouns import Candles, Instrument
 from forecastle.nouns.candles import SCHEMA
@@ -51,6 +58,61 @@ def export_duckdb(lake: Lake, out: Path) -> int:
     return int(rows)
 
 
+@dataclass(frozen=True)
+class Exported:
+    """A file written for use outside, and the SHA-256 of its bytes."""
+
+    path: Path
+    sha256: str
+
+
+def export_series(
+    lake: Lake, key: DatasetKey, folder: Path, start: datetime | None = None, end: datetime | None = None
+) -> tuple[Exported, ...]:
+    """Write one series as ``{instrument}_{timeframe}_{source}.parquet`` and ``.csv`` into ``folder``, with hashes.
+
+    The hashes go into ``SHA256SUMS`` beside them, in the form that ``sha256sum -c`` reads. Memory does not grow with
+    the series. Raises ``DataMissing``, ``DataCorrupt``, ``StorageUnwritable``.
+    """
+    stem = f"{key.instrument}_{key.timeframe}_{key.source}"
+    parquet, csv = folder / f"{stem}.parquet", folder / f"{stem}.csv"
+    temporary = {path: path.with_name(f".{path.name}.tmp") for path in (parquet, csv)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary[csv].open("wb") as text, pq.ParquetWriter(temporary[parquet], _arrow_schema()) as writer:
+            for number, candles in enumerate(lake.read_by_file(key, start, end)):
+                writer.write_table(candles.frame.to_arrow().cast(_arrow_schema()))
+                text.write(to_csv(candles.frame, header=number == 0))
+        done = [Exported(path, _hash_of(place)) for path, place in temporary.items()]
+        for path, place in temporary.items():
+            place.replace(path)
+        _add_sums(folder, done)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    finally:
+        for place in temporary.values():
+            forget(place)
+    return tuple(done)
+
+
+def _arrow_schema() -> pa.Schema:
+    return pl.DataFrame(schema=SCHEMA).to_arrow().schema
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _add_sums(folder: Path, done: list[Exported]) -> None:
+    """Put the hashes into ``SHA256SUMS``; the lines of other files stay."""
+    sums = folder / "SHA256SUMS"
+    lines = sums.read_text().splitlines() if sums.exists() else []
+    known = {line[66:]: line[:64] for line in lines if len(line) > 66}
+    known |= {exported.path.name: exported.sha256 for exported in done}
+    write_bytes(sums, "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(known.items())).encode())
+
+
 def read_duckdb(path: Path, instrument: Instrument, timeframe: Timeframe, source: str | None) -> Candles:
     """Return one series of a file that :func:`export_duckdb` wrote; the lake is not needed.
 
@@ -71,10 +133,10 @@ def read_duckdb(path: Path, instrument: Instrument, timeframe: Timeframe, source
             kinds = [kind for kind in kinds if source in (None, kind[0])]
             if len(kinds) != 1:
                 raise _not_one(path, f"{timeframe} candles of {instrument}", [kind[0] for kind in kinds])
-            table = database.execute(
+            table = database.sql(
                 f"SELECT {', '.join(SCHEMA)} FROM candles WHERE instrument = ? AND timeframe = ? AND source = ? "  # noqa: S608
                 "ORDER BY open_time",
-                [*wanted, kinds[0][0]],
+                params=[*wanted, kinds[0][0]],
             ).to_arrow_table()
     except duckdb.Error as error:
         raise DataCorrupt(

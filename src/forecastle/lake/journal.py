@@ -36,8 +36,7 @@ class Journal:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._log: Log | None = None
-        self._seen: tuple[_Look | None, _Look | None] = (None, None)
+        self._known: tuple[Log, _Looks] | None = None  # one value, so that threads never mix two
 
     @property
     def state(self) -> State:
@@ -46,27 +45,29 @@ class Journal:
 
     def _read(self) -> Log:
         seen = (_look(self.root / NAME), _look(self.root / MIRROR))
-        if self._log is None or seen != self._seen:
-            self._log = self._grown(seen) or _best(self.root)
-            self._seen = seen
-        return self._log
+        known = self._known
+        if known is not None and known[1] == seen:
+            return known[0]
+        log = self._grown(*known, seen) if known else None
+        log = log or _best(self.root)
+        self._known = (log, seen)
+        return log
 
-    def _grown(self, seen: tuple[_Look | None, _Look | None]) -> Log | None:
+    def _grown(self, log: Log, before: _Looks, now: _Looks) -> Log | None:
         """Return the log read on from where it ended, where both copies only grew; None where it is to be read anew."""
-        (before, _), (first, second) = self._seen, seen
-        if self._log is None or not (before and first and second):
+        (had, _), (first, second) = before, now
+        if not (had and first and second):
             return None
-        if before.inode != first.inode or first.size != second.size or first.size < self._log.length:
+        if had.inode != first.inode or first.size != second.size or first.size < log.length:
             return None
-        path = self.root / NAME
-        with path.open("rb") as file:
-            file.seek(self._log.length)
-            tail = file.read()
+        path, log = self.root / NAME, log.copy()
         try:
-            self._log.read_on(tail, path)
-        except DataCorrupt:
+            with path.open("rb") as file:
+                file.seek(log.length)
+                log.read_on(file.read(), path)
+        except (OSError, DataCorrupt):
             return None
-        return self._log
+        return log
 
     def at(self, moment: datetime) -> State:
         """Return the lake as it was at ``moment``. Raises ``DataMissing`` before its first commit."""
@@ -175,17 +176,25 @@ def _add(path: Path, line: bytes) -> None:
 
 def _best(root: Path) -> Log:
     """Return the better of the two copies: the first, unless it is damaged or lost commits that the second has."""
+    number = _last_number(root / NAME)
     try:
         first = read_log(root / NAME)
     except DataCorrupt:
         second = read_log(root / MIRROR)
-        if second.lines:
+        if second.lines and second.state.number >= number:  # else commits would be lost in silence
             return second
         raise
-    number = last_number(read(root / MIRROR))
+    number = _last_number(root / MIRROR)
     if number > first.state.number:
         first = read_log(root / NAME)  # a writer may have added to both while we read
     return read_log(root / MIRROR) if number > first.state.number else first
+
+
+def _last_number(path: Path) -> int:
+    try:
+        return last_number(read(path))
+    except DataCorrupt:  # it cannot be read at all
+        return 0
 
 
 class _Look(NamedTuple):
@@ -194,6 +203,9 @@ class _Look(NamedTuple):
     inode: int
     changed: int
     size: int
+
+
+_Looks = tuple[_Look | None, _Look | None]
 
 
 def _look(path: Path) -> _Look | None:

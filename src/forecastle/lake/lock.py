@@ -6,6 +6,7 @@ that is still there tells the next writer where a crash may have left files that
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -29,16 +30,19 @@ class Pen:
         command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
         since = clock.now().isoformat(timespec="seconds")
         folders = [*self.left_behind, folder.as_posix()]
-        self._put(json.dumps({"pid": os.getpid(), "command": command, "since": since, "folders": folders}).encode())
+        note = {"pid": os.getpid(), "command": command, "since": since, "folders": folders}
+        self._put(json.dumps(note).encode() + b"\n")
 
     def wipe(self) -> None:
-        """Say that nothing is left to do. Raises ``StorageUnwritable``."""
-        self._put(b"")
+        """Say that nothing is left to do. Where that fails the next writer looks in vain, which is no harm."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._handle, 0)
 
     def _put(self, note: bytes) -> None:
+        """Write a note over the one before: at no moment is there none, only its first line counts."""
         try:
-            os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, note, 0)
+            os.ftruncate(self._handle, len(note))
         except OSError as error:
             raise unwritable(self._path, error) from error
 
@@ -68,7 +72,7 @@ def writer_lock(root: Path, clock: Clock, folder: Path) -> Iterator[Pen]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        note = json.loads(path.read_text())
+        note = json.loads(path.read_text().split("\n", 1)[0])
     except (OSError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -135,9 +135,12 @@ class Checkpoint(_Line):
     seal: str = ""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Series:
-    """The current files of one series by their path, what was asked for, and how many commits touched it."""
+    """The current files of one series by their path, what was asked for, and how many commits touched it.
+
+    It is never changed, only replaced: a thread that reads one is not disturbed by another that takes in a commit.
+    """
 
     files: dict[str, FileEntry] = field(default_factory=dict)
     covers: list[Span] = field(default_factory=list)
@@ -155,17 +158,15 @@ class State:
 
     def apply(self, commit: Commit, line: bytes) -> None:
         """Take one more step."""
-        touched = {entry.series for entry in commit.files}
-        for key in touched:
-            state = self.series.setdefault(key, Series())
-            state.commits += 1
-            for path in commit.replaces:
-                state.files.pop(path, None)
-        for entry in commit.files:
-            self.series[entry.series].files[entry.path] = entry
+        gone = set(commit.replaces)
+        for key in {entry.series for entry in commit.files}:
+            had = self.series.get(key, Series())
+            files = {path: entry for path, entry in had.files.items() if path not in gone}
+            files |= {entry.path: entry for entry in commit.files if entry.series == key}
+            self.series[key] = Series(files, had.covers, had.commits + 1)
         for cover in commit.covers:
-            state = self.series.setdefault(cover.series, Series())
-            state.covers = merged([*state.covers, (cover.since, cover.until)])
+            had = self.series.get(cover.series, Series())
+            self.series[cover.series] = replace(had, covers=merged([*had.covers, (cover.since, cover.until)]))
         self.number, self.at, self.hash = commit.number, commit.at, hash_of(line)
 
     def files_of(self, key: SeriesKey) -> list[FileEntry]:
@@ -208,14 +209,17 @@ class Log:
     lines: list[bytes]
     length: int
 
+    def copy(self) -> Log:
+        """Return a log that can be read on while others still look at this one."""
+        state = replace(self.state, series=dict(self.state.series))
+        return Log(state, list(self.commits), list(self.lines), self.length)
+
     def read_on(self, content: bytes, path: Path) -> None:
         """Take in the bytes that were appended since. Raises ``DataCorrupt`` where they are no commits of ours."""
-        for line in content.splitlines(keepends=True):
-            if not _complete(line):
-                return  # a crash cut it off: it was never committed
-            self._take(line.rstrip(b"\n"), path)
-            self.length += len(line)
-            self.lines.append(line.rstrip(b"\n"))
+        for line in whole_lines(content):
+            self._take(line, path)
+            self.length += len(line) + 1
+            self.lines.append(line)
 
     def _take(self, line: bytes, path: Path) -> None:
         number = len(self.lines) + 1
@@ -254,7 +258,7 @@ def history(root: Path) -> Iterator[tuple[Commit, bytes]]:
     """Yield every commit of the closed logs with its line, oldest first. Raises ``DataCorrupt`` where one changed."""
     previous, number = GENESIS, 0
     for path in sorted((root / HISTORY).glob("*.jsonl")):
-        for count, line in enumerate(read(path).splitlines(), 1):
+        for count, line in enumerate(whole_lines(read(path)), 1):
             if line[-_SEAL:] != _seal(line[:-_SEAL]):
                 raise _corrupt(path, count, "its seal is broken")
             commit = _parsed(Commit, line, path, count)
@@ -290,7 +294,7 @@ def sealed(line: BaseModel) -> bytes:
 
 def last_number(content: bytes) -> int:
     """Return the number of the last line of a copy of the log that is whole, 0 where there is none."""
-    for line in reversed(content.splitlines()):
+    for line in reversed(whole_lines(content)):
         if line[-_SEAL:] == _seal(line[:-_SEAL]) and (found := _NUMBER.match(line)):
             return int(found[1])
     return 0
@@ -301,11 +305,12 @@ def hash_of(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def _complete(line: bytes) -> bool:
-    """Tell a committed line from the beginning of one that a crash cut off (or that a power cut left as zeros)."""
-    if b"\0" in line:
-        return False
-    return line.endswith(b"\n") or line[-_SEAL:] == _seal(line[:-_SEAL])
+def whole_lines(content: bytes) -> list[bytes]:
+    """Return the lines of a log without what a crash cut off, or a power cut left as zeros, at its end."""
+    *lines, _ = content.split(b"\n")
+    while lines and b"\0" in lines[-1]:
+        lines.pop()
+    return lines
 
 
 def _parsed(kind: type[L], line: bytes, path: Path, number: int) -> L:

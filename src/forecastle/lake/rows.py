@@ -83,9 +83,9 @@ def to_frame(tables: list[pa.Table], table: Table) -> pl.DataFrame:
     return frame.with_columns(casts) if casts else frame
 
 
-def to_csv(frame: pl.DataFrame) -> bytes:
+def to_csv(frame: pl.DataFrame, *, header: bool = True) -> bytes:
     """Return rows as CSV: times in ISO 8601 UTC, numbers with as many digits as they need to come back equal."""
-    return frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ").encode()
+    return frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ", include_header=header).encode()
 
 
 def rows_like(frame: pl.DataFrame, table: Table) -> pl.DataFrame:

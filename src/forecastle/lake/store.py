@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,10 +18,11 @@ from forecastle.lake.layout import DatasetKey, SeriesKey
 from forecastle.lake.manifest import Cover, FileEntry, Span, State
 from forecastle.lake.proof import Problem, verify
 from forecastle.lake.reader import Reader
+from forecastle.lake.revisions import news
 from forecastle.lake.rows import QUARANTINED, UNIQUE, rows_like
 from forecastle.lake.writer import Change, Kind, Writer, overlapping
 from forecastle.nouns import Candles, Instrument, Observations
-from forecastle.nouns.candles import Adjusted, Prices
+from forecastle.nouns.candles import SCHEMA, TIME, Adjusted, Prices
 from forecastle.sessions import Timeframe
 
 
@@ -121,12 +122,12 @@ class Lake:
         ``rows`` has the columns of candles and ``reason``; ``origin`` says where they came from, such as a file's name.
         """
         with self._writer.writing(key.quarantine.folder):
-            had = self.quarantined(key)
-            new = rows.with_columns(origin=pl.lit(origin), found_at=pl.lit(self._clock.now()))
+            had, now = self.quarantined(key), self._clock.now()
+            if had.height:  # a clock that was set back must not put them before the old ones
+                now = max(now, had["found_at"][-1])
+            new = rows.with_columns(origin=pl.lit(origin), found_at=pl.lit(now))
             new = rows_like(new, "quarantine").unique(UNIQUE["quarantine"], maintain_order=True)
             new = new.join(had, on=UNIQUE["quarantine"], how="anti", nulls_equal=True)
-            if had.height and new.height:  # a clock that was set back must not put them before the old ones
-                new = new.with_columns(pl.max_horizontal("found_at", pl.lit(had["found_at"].max())))
             return self._commit(self._writer.merge(key.quarantine, new, Kind()), new.height).added
 
     def observe(self, observations: Observations) -> WriteResult:
@@ -144,8 +145,8 @@ class Lake:
                     f"{o.name} of {o.instrument} from {o.source} was stored in {old[0].unit}.",
                     f"The new values are in {o.unit}.", "Convert them, or choose another name or --source.",
                 )  # fmt: skip
-            news = _news(self._reader.frame(old) if old else o.frame.clear(), o.frame, self._clock.now())
-            return self._commit(self._writer.merge(key, news, Kind(unit=o.unit)), len(o))
+            new = news(self._reader.frame(old) if old else o.frame.clear(), o.frame, self._clock.now())
+            return self._commit(self._writer.merge(key, new, Kind(unit=o.unit)), len(o))
 
     def write_csv(self, key: DatasetKey) -> int:
         """Write the CSV twin of every current file of a series that has none; returns how many were written."""
@@ -169,19 +170,47 @@ class Lake:
         With ``as_of`` they are what the lake held at that moment, before later revisions. Every file is compared with
         its hash before use. Raises ``DataMissing`` or ``DataCorrupt``.
         """
+        entries = self._wanted(key, start, end, as_of)
+        candles = self._candles(key, entries, start, end)
+        return candles if start is None and end is None else candles.between(start, end)
+
+    def read_by_file(
+        self, key: DatasetKey, start: datetime | None = None, end: datetime | None = None
+    ) -> Iterator[Candles]:
+        """Yield the same candles in pieces, oldest first: memory does not grow with the series."""
+        for entry in self._wanted(key, start, end, None):
+            yield self._candles(key, [entry], start, end).between(start, end)
+
+    def _wanted(
+        self, key: DatasetKey, start: datetime | None, end: datetime | None, as_of: datetime | None
+    ) -> list[FileEntry]:
         entries = self._state(as_of).files_of(key.series)
         if not entries:
             raise self.missing(key.instrument, key.timeframe, key.source)
-        wanted = [e for e in entries if not (start and e.last < start) and not (end and e.first >= end)]
-        frame = self._reader.frame(wanted, start, end)
+        wanted = [e for e in entries if not (start and e.last <= start) and not (end and e.first >= end)]
+        return wanted or entries[:1]  # tells the kind of the series where no row is wanted
+
+    def _candles(
+        self, key: DatasetKey, entries: Sequence[FileEntry], start: datetime | None, end: datetime | None
+    ) -> Candles:
         # The hash proves that these are the rows that were checked before they were committed.
-        candles = Candles.proven(
-            Instrument.parse(key.instrument), key.timeframe, key.source, frame, entries[0].adjusted, entries[0].prices
-        )
-        return candles if start is None and end is None else candles.between(start, end)
+        return Candles.proven(
+            Instrument.parse(key.instrument), key.timeframe, key.source, self._reader.frame(entries, start, end),
+            entries[0].adjusted, entries[0].prices,
+        )  # fmt: skip
 
     def _state(self, as_of: datetime | None) -> State:
         return self._journal.state if as_of is None else self._journal.at(as_of)
+
+    def span(self, key: DatasetKey) -> Span | None:
+        """Return (first open, last close) of a series, None where there is none."""
+        files = self._journal.state.files_of(key.series)
+        return (files[0].first, files[-1].last) if files else None
+
+    def holds(self, key: DatasetKey, start: datetime | None, end: datetime | None) -> bool:
+        """Tell whether a series has files that reach into the stretch of time."""
+        files = self._journal.state.files_of(key.series)
+        return any((start is None or f.last > start) and (end is None or f.first < end) for f in files)
 
     def covered(self, key: DatasetKey) -> list[Span]:
         """Return the stretches of time that the source of a series was asked for and answered, sorted, joined."""
@@ -216,6 +245,21 @@ class Lake:
         _one_source(f"{name} of {instrument}", [k.source for k in keys])
         entries = state.files_of(keys[0])
         return Observations(instrument, name, entries[0].unit, keys[0].source, self._reader.frame(entries))
+
+    def revisions(self, key: DatasetKey) -> pl.DataFrame:
+        """Return every bar that was revised: ``open_time``, when (``revised_at``), and each column before and after.
+
+        Columns are ``open``, ``open_before`` and so on, one row a revision, oldest first.
+        """
+        entries: dict[str, FileEntry] = {}
+        found = [_revised(pl.DataFrame(schema=SCHEMA), pl.DataFrame(schema=SCHEMA), self._clock.now())]
+        for commit, _ in self._journal.commits():
+            new = [e for e in commit.files if e.series == key.series]
+            old = [entries[path] for path in commit.replaces if path in entries]
+            if commit.revised and new and old:
+                found.append(_revised(self._reader.frame(old), self._reader.frame(new), commit.at))
+            entries |= {e.path: e for e in new}
+        return pl.concat(found)
 
     def resolve(self, instrument: Instrument, timeframe: Timeframe, source: str | None) -> DatasetKey:
         """Return the key of a series; the source may be left out where the lake holds only one."""
@@ -305,6 +349,14 @@ def _no_overlap(instrument: Instrument, old: Sequence[FileEntry], changes: Seque
             raise overlapping(str(instrument), after.first)
 
 
+def _revised(old: pl.DataFrame, new: pl.DataFrame, at: datetime) -> pl.DataFrame:
+    both = new.join(old, on="open_time", suffix="_before", maintain_order="left")
+    values = [c for c in SCHEMA if c not in ("open_time", "close_time")]
+    changed = both.filter(pl.any_horizontal(pl.col(c) != pl.col(f"{c}_before") for c in values))
+    pairs = [name for c in values for name in (f"{c}_before", c)]
+    return changed.select("open_time", pl.lit(at).cast(TIME).alias("revised_at"), *pairs)
+
+
 def _same_kind(candles: Candles, old: Sequence[FileEntry]) -> None:
     for name in ("adjusted", "prices"):
         before = {getattr(entry, name) for entry in old} - {getattr(candles, name)}
@@ -314,16 +366,3 @@ def _same_kind(candles: Candles, old: Sequence[FileEntry]) -> None:
                 f"The new candles are {name}={getattr(candles, name)}; mixing them would make false jumps.",
                 f"Import them under another --source name, or with the same --{name}.",
             )
-
-
-def _news(had: pl.DataFrame, rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Return the rows that say something new; a revision at a moment already taken is one of now."""
-    last = had.unique("about", keep="last", maintain_order=True).select("about", last="value")
-    rows = rows.join(last, on="about", how="left", maintain_order="left")
-    new = rows.filter(pl.col("last").is_null() | (pl.col("value") != pl.col("last"))).drop("last")
-    new = new.join(had, on=["about", "known_at", "value"], how="anti", maintain_order="left")
-    taken = new.join(had, on=["about", "known_at"], how="semi", maintain_order="left").with_columns(
-        known_at=pl.lit(now)
-    )
-    free = new.join(had, on=["about", "known_at"], how="anti", maintain_order="left")
-    return rows_like(pl.concat([free, taken.select(free.columns)]), "observations").sort("about", "known_at")

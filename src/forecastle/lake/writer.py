@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -75,10 +75,16 @@ class Writer:
         for touched in (self.root, self.root / HISTORY, self.root / folder):
             for temporary in touched.glob(".*.tmp"):
                 forget(temporary)
-        known = {path for commit, _ in self._journal.commits() for e in commit.files for path in (e.path, e.csv_path)}
-        for path in (self.root / folder).glob("*"):
-            if DATA_FILE.fullmatch(path.name) and path.relative_to(self.root).as_posix() not in known:
+        found = {path for path in (self.root / folder).glob("*") if DATA_FILE.fullmatch(path.name)}
+        with suppress(DataCorrupt):  # a damaged history does not say what it named: nothing is removed then
+            for path in found - self._named() if found else ():
                 forget(path)
+
+    def _named(self) -> set[Path]:
+        """Return every file that a commit ever named."""
+        entries = [entry for commit, _ in self._journal.commits() for entry in commit.files]
+        twins = {self.root / entry.csv_path for entry in entries if entry.csv_sha256 is not None}
+        return {self.root / entry.path for entry in entries} | twins
 
     def merge(self, key: SeriesKey, rows: pl.DataFrame, kind: Kind) -> list[Change]:
         """Write the files that ``rows``, sorted and unique, make necessary; an empty list where all were there already.
@@ -211,7 +217,9 @@ def _span(key: SeriesKey, rows: pl.DataFrame) -> tuple[datetime, datetime]:
 
 
 def _constants(key: SeriesKey, kind: Kind) -> dict[str, str]:
-    constants = {"instrument": key.instrument, "source": key.source}
     if key.table == "observations":
-        return constants | {"name": key.name, "unit": kind.unit}
-    return constants | {"timeframe": key.name, "adjusted": kind.adjusted, "prices": kind.prices}
+        return {"instrument": key.instrument, "source": key.source, "name": key.name, "unit": kind.unit}
+    return {
+        "instrument": key.instrument, "timeframe": key.name, "source": key.source,
+        "adjusted": kind.adjusted, "prices": kind.prices,
+    }  # fmt: skip

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import polars as pl
+
+from forecastle.nouns.candles import Candles
 from forecastle.nouns.instrument import Instrument
 from forecastle.sessions import Timeframe
 
@@ -43,3 +46,22 @@ class QualityReport:
     def invalid(self) -> tuple[Finding, ...]:
         """Return the findings that forbid storing the rows."""
         return tuple(f for f in self.findings if f.severity == "invalid")
+
+    @property
+    def suspicious(self) -> tuple[Finding, ...]:
+        """Return the findings about rows that were stored and are pointed out."""
+        return tuple(f for f in self.findings if f.severity == "suspicious")
+
+
+@dataclass(frozen=True, eq=False)
+class QualityDetail:
+    """A quality report with what it is about: all that the page of a series shows.
+
+    ``flags`` has one row a bar pointed out (``open_time kind detail``), ``quarantined`` the rows that could not become
+    candles: the columns of candles and ``reason``, and where the lake keeps them ``origin`` and ``found_at``.
+    """
+
+    report: QualityReport
+    candles: Candles
+    flags: pl.DataFrame
+    quarantined: pl.DataFrame

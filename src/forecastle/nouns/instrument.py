@@ -22,8 +22,8 @@ SIMULATED = "simulated"
 
 
 def is_simulated(source: str | None) -> bool:
-    """Return whether a source made its candles up."""
-    return source is not None and (source == SIMULATED or source.startswith(f"{SIMULATED}-"))
+    """Return whether a source, or one of several joined by commas, made its candles up."""
+    return any(s == SIMULATED or s.startswith(f"{SIMULATED}-") for s in (source or "").split(","))
 
 
 INDICES: dict[str, tuple[str, str]] = {

@@ -65,12 +65,12 @@ class Chart:
 def fan(chart_id: str, columns: Columns, reading: Sequence[str], label: str) -> Chart:
     """Return the bands of past forecasts with what happened as dots."""
     traces = [
-        _line("q05", "5 %", "--band-edge", 0.5),
-        _line("q95", "95 %", "--band-edge", 0.5, fill="tonexty", fillcolor="--band-wide"),
-        _line("q25", "25 %", "--band-edge", 0.5),
-        _line("q75", "75 %", "--band-edge", 0.5, fill="tonexty", fillcolor="--band-narrow"),
-        _dots("t", "r", "outcome", "--ink", "circle", 4),
-        _dots("breach_t", "breach_r", "breach", "--breach", "x", _cross(columns)),
+        line("q05", "5 %", "--band-edge", 0.5),
+        line("q95", "95 %", "--band-edge", 0.5, fill="tonexty", fillcolor="--band-wide"),
+        line("q25", "25 %", "--band-edge", 0.5),
+        line("q75", "75 %", "--band-edge", 0.5, fill="tonexty", fillcolor="--band-narrow"),
+        dots("t", "r", "outcome", "--ink", "circle", 4),
+        dots("breach_t", "breach_r", "breach", "--breach", "x", _cross(columns)),
     ]
     key = [
         ("area", "wide", "5 % to 95 %"),
@@ -78,25 +78,25 @@ def fan(chart_id: str, columns: Columns, reading: Sequence[str], label: str) -> 
         ("dot", "outcome", "what happened"),
         ("cross", "breach", "breach of VaR"),
     ]
-    layout = {"yaxis": _axis("log return", ticksuffix=" %")}
+    layout = {"yaxis": axis("log return", ticksuffix=" %")}
     fit = {"yaxis": {"columns": ["q05", "q95", "r"]}}
     title = "Fan: what was forecast one bar before, and what happened"
-    return Chart(chart_id, title, reading, key, label, _spec(traces, layout, fit), window=WINDOWS[0])
+    return Chart(chart_id, title, reading, key, label, drawing(traces, layout, fit), window=WINDOWS[0])
 
 
 def price(chart_id: str, columns: Columns, reading: Sequence[str], label: str, volatility: str) -> Chart:
     """Return the price (left, log scale) with the conditional volatility (right)."""
     shown = f"%{{y:,.{_decimals(columns.cells['price'])}f}}"
     traces = [
-        _line("sigma", "volatility", "--sigma", 1.0),
-        _line("price", "price", "--ink", 1.4, yaxis="y2", hovertemplate=shown),
+        line("sigma", "volatility", "--sigma", 1.0),
+        line("price", "price", "--ink", 1.4, yaxis="y2", hovertemplate=shown),
     ]
     # The second axis is drawn over the first: the price must not vanish under the volatility.
     left = {"overlaying": "y", "side": "left", "type": "log", "tickmode": "array"}
     right = {"side": "right", "showgrid": False, "ticksuffix": " %"}
     layout = {
-        "yaxis": _axis(volatility.partition(" (")[0], **right),
-        "yaxis2": _axis("price, log scale", **left),
+        "yaxis": axis(volatility.partition(" (")[0], **right),
+        "yaxis2": axis("price, log scale", **left),
     }
     fit = {
         "yaxis": {"columns": ["sigma"], "zero": True},
@@ -107,18 +107,18 @@ def price(chart_id: str, columns: Columns, reading: Sequence[str], label: str, v
         ("line", "sigma", f"{volatility}, right"),
     ]
     title = "Price and conditional volatility"
-    return Chart(chart_id, title, reading, key, label, _spec(traces, layout, fit))
+    return Chart(chart_id, title, reading, key, label, drawing(traces, layout, fit))
 
 
 def breaches(chart_id: str, columns: Columns, reading: Sequence[str], label: str, level: str) -> Chart:
     """Return returns as thin bars with minus VaR, minus ES and the breaches."""
     traces = [
         # Bars as one path: thousands of separate SVG bars would make the page slow.
-        _line("r", "return", "--stem", 1.0, stem=True, hoverinfo="skip"),
-        _line("r", "return", "--stem", 0.0),
-        _line("var", f"-VaR {level}", "--accent", 1.4),
-        _line("es", f"-ES {level}", "--sigma", 1.2, dash="dot"),
-        _dots("breach_t", "breach_r", "breach", "--breach", "x", _cross(columns)),
+        line("r", "return", "--stem", 1.0, stem=True, hoverinfo="skip"),
+        line("r", "return", "--stem", 0.0),
+        line("var", f"-VaR {level}", "--accent", 1.4),
+        line("es", f"-ES {level}", "--sigma", 1.2, dash="dot"),
+        dots("breach_t", "breach_r", "breach", "--breach", "x", _cross(columns)),
     ]
     key = [
         ("bar", "stem", "return"),
@@ -126,13 +126,14 @@ def breaches(chart_id: str, columns: Columns, reading: Sequence[str], label: str
         ("dotted", "sigma", f"minus ES {level}"),
         ("cross", "breach", "breach of VaR"),
     ]
-    layout = {"yaxis": _axis("log return", ticksuffix=" %")}
+    layout = {"yaxis": axis("log return", ticksuffix=" %")}
     fit = {"yaxis": {"columns": ["r", "es"]}}
     title = "Value at risk and its breaches"
-    return Chart(chart_id, title, reading, key, label, _spec(traces, layout, fit))
+    return Chart(chart_id, title, reading, key, label, drawing(traces, layout, fit))
 
 
-def _spec(traces: list[Spec], layout: Spec, fit: Spec) -> Spec:
+def drawing(traces: list[Spec], layout: Spec, fit: Spec) -> Spec:
+    """Return a whole figure: ``fit`` says for each axis which columns its height follows."""
     base = {
         "margin": {"l": 58, "r": 62 if "yaxis2" in layout else 14, "t": 8, "b": 34},
         "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
@@ -140,25 +141,28 @@ def _spec(traces: list[Spec], layout: Spec, fit: Spec) -> Spec:
         "showlegend": False, "hovermode": "x unified", "dragmode": "zoom",
         "hoverlabel": {"bgcolor": "--panel", "bordercolor": "--rule", "font": {"color": "--ink"}},
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "--muted", "activecolor": "--ink"},
-        "xaxis": _axis("", type="date", showgrid=False, nticks=9, showspikes=False),
+        "xaxis": axis("", type="date", showgrid=False, nticks=9, showspikes=False),
     }  # fmt: skip
     return {"traces": traces, "layout": {**base, **layout}, "fit": fit}
 
 
-def _axis(title: str, **more: Any) -> Spec:
+def axis(title: str, **more: Any) -> Spec:
+    """Return an axis in the house's colours; only axes of time can be zoomed."""
     lines = {"gridcolor": "--grid", "linecolor": "--rule", "zeroline": False, "automargin": False}
     # Zooming is along time only; the height follows what is in view.
     fixed = {} if more.get("type") == "date" else {"fixedrange": True}
     return {"title": {"text": title, "standoff": 6}, **lines, **fixed, **more}
 
 
-def _line(y: str, name: str, color: str, width: float, dash: str = "solid", **more: Any) -> Spec:
-    line = {"color": color, "width": width, "dash": dash}
-    base = {"type": "scatter", "mode": "lines", "x": "t", "y": y, "name": name, "line": line}
+def line(y: str, name: str, color: str, width: float, dash: str = "solid", **more: Any) -> Spec:
+    """Return the trace of a column over ``t``."""
+    stroke = {"color": color, "width": width, "dash": dash}
+    base = {"type": "scatter", "mode": "lines", "x": "t", "y": y, "name": name, "line": stroke}
     return {**base, "hovertemplate": "%{y:.3f} %", **more}
 
 
-def _dots(x: str, y: str, name: str, color: str, symbol: str, size: int) -> Spec:
+def dots(x: str, y: str, name: str, color: str, symbol: str, size: int) -> Spec:
+    """Return the trace of two columns as marks."""
     marker = {"color": color, "symbol": symbol, "size": size, "line": {"width": 0}}
     base = {"type": "scatter", "mode": "markers", "x": x, "y": y, "name": name, "marker": marker}
     return {**base, "hovertemplate": "%{y:.3f} %"}

@@ -54,7 +54,7 @@ def columns_of(candles: Candles, path: RollingForecast, forecast: Forecast | Non
     cells: dict[str, Cells] = {"t": stamps + _next_stamp(forecast, candles.timeframe, upcoming)}
     for name, values in numbers.items():
         cells[name] = values + ([upcoming.get(name)] if upcoming else [])
-    cells["price"] = _rounded(_closes(candles, target)) + ([None] if upcoming else [])
+    cells["price"] = rounded(_closes(candles, target)) + ([None] if upcoming else [])
     cells["breach_t"] = [stamps[i] for i in np.flatnonzero(breach)]
     cells["breach_r"] = [numbers["r"][i] for i in np.flatnonzero(breach)]
     return Columns(cells, len(rows), len(path), bool(upcoming))
@@ -78,10 +78,11 @@ def _numbers(path: RollingForecast, rows: IntArray, year: float) -> dict[str, li
     scale = {"r": ("outcome", 100.0), "sigma": ("sigma", 100.0 * year)}
     scale |= {"var": ("var", -100.0), "es": ("es", -100.0)}
     scale |= {name: (name, 100.0) for name in _QUANTILES}
-    return {k: _rounded(path.frame[c].to_numpy()[rows] * f) for k, (c, f) in scale.items()}
+    return {k: rounded(path.frame[c].to_numpy()[rows] * f) for k, (c, f) in scale.items()}
 
 
-def _rounded(values: FloatArray) -> list[float | None]:
+def rounded(values: FloatArray) -> list[float | None]:
+    """Write numbers with six digits; what is not finite becomes null."""
     return [float(f"{v:.{_DIGITS}g}") if math.isfinite(v) else None for v in values.tolist()]
 
 
@@ -127,7 +128,7 @@ def _next_row(forecast: Forecast | None, year: float, level: float) -> dict[str,
     spread = forecast.distribution
     values = {"sigma": spread.sigma * year, "var": -spread.var(level), "es": -spread.es(level)}
     values |= {name: spread.quantile(p) for name, p in _QUANTILES.items()}
-    row = _rounded(100.0 * np.array(list(values.values())))
+    row = rounded(100.0 * np.array(list(values.values())))
     return {"r": None, **dict(zip(values, row, strict=True))}
 
 

@@ -11,13 +11,23 @@ from typing import Any
 
 from forecastle.reports._html import Markup, tag, text
 
+VOLATILITY = "volatility report"
+_FOOT = (
+    "All times are UTC and the close of a bar. Returns are natural-log returns. VaR and ES are positive losses. A "
+    "forecast is a distribution, not a promise, and nothing here is advice."
+)
 
-def page(title: str, head: Markup, body: Markup, drawings: dict[str, Any]) -> str:
-    """Return the whole page; ``head`` stands between the title and the sections."""
+
+def page(
+    title: str, head: Markup, body: Markup, drawings: dict[str, Any], kind: str = VOLATILITY, foot: str = _FOOT
+) -> str:
+    """Return the whole page; ``head`` stands between the title and the sections, ``kind`` above the title."""
     library, script = _script(_plotly()), _script(_own("page.js"))
     return Template(_own("page.html")).substitute(
         policy=_policy(library, script),
         title=text(title),
+        kind=text(kind),
+        foot=text(foot),
         style=_own("page.css"),
         head=head,
         body=body,

@@ -1,9 +1,59 @@
-"""Outside data. Adding a source is one file here and one line in ``SOURCES``."""
+"""Outside data. Adding a source is one file here and one line in ``SOURCES``; exchanges come by their id in ccxt."""
 
+from __future__ import annotations
+
+from forecastle.clock import SystemClock
+from forecastle.errors import NameUnknown
+from forecastle.ports import Line, Source, SourceFacts
 from forecastle.registry import Registry
+from forecastle.sources._traits import TRAITS
 
 SOURCES = Registry(
-    "source", {"bundled": "forecastle.sources.bundled:Bundled", "simulated": "forecastle.sources.simulated:Simulated"}
+    "source",
+    {
+        "bundled": "forecastle.sources.bundled:Bundled",
+        "simulated": "forecastle.sources.simulated:Simulated",
+        "yahoo": "forecastle.sources.yahoo:Yahoo",
+        "coingecko": "forecastle.sources.coingecko:CoinGecko",
+    },
 )
+OFFLINE = ("bundled", "simulated")
+"""Made without a line: they ask nobody."""
 
-__all__ = ["SOURCES"]
+
+def open_source(name: str, line: Line) -> Source:
+    """Return the source called ``name``: one of ``SOURCES``, or any exchange of ccxt by its id.
+
+    Nothing is asked yet. Raises ``NameUnknown`` with the nearest of all names.
+    """
+    if name in SOURCES:
+        place = SOURCES.load(name)
+        source: Source = place() if name in OFFLINE else place(line)
+        return source
+    from forecastle.sources.exchanges import Exchange, all_exchanges
+
+    if name not in TRAITS and name not in all_exchanges():
+        raise _unknown(name, all_exchanges())
+    return Exchange(name, line)
+
+
+def source_names() -> tuple[str, ...]:
+    """Return the names that are worth offering: all of ``SOURCES`` and the exchanges that were tried."""
+    return (*SOURCES, *TRAITS)
+
+
+def facts_of(name: str) -> SourceFacts:
+    """Return the units and limits of a source without asking it anything; raises ``NameUnknown``."""
+    return open_source(name, Line(SystemClock(), lambda _: None)).facts
+
+
+def _unknown(name: str, exchanges: tuple[str, ...]) -> NameUnknown:
+    """Return the error: near names come from all there are, the list is kept short."""
+    error = NameUnknown("source", name, {*SOURCES, *TRAITS, *exchanges})
+    error.why = f"Known here: {', '.join(source_names())}, and every other exchange of ccxt by its id."
+    if not error.hint.startswith("Did you mean"):
+        error.hint = "Choose one of these; forecastle import reads files."
+    return error
+
+
+__all__ = ["SOURCES", "facts_of", "open_source", "source_names"]

@@ -35,16 +35,23 @@ _SESSION_DATE = TimeReading("date", "session date as written")
 
 
 def read_times(
-    raw: pl.Series, instrument: Instrument, timeframe: Timeframe, zone: str | None, form: str | None
+    raw: pl.Series,
+    instrument: Instrument,
+    timeframe: Timeframe,
+    zone: str | None,
+    form: str | None,
+    *,
+    assumed: str | None = None,
 ) -> tuple[pl.Series, TimeReading]:
     """Return the times as UTC microseconds, and how they were read.
 
+    ``zone`` is what the user says of times without one, ``assumed`` what is known of the layout of the file.
     For a bar of a day or more on an exchange only the written date counts, at midnight UTC. Raises ``DataInvalid`` for
     unreadable, ambiguous or impossible times.
     """
     dated = not is_intraday(timeframe) and not instrument.always_open
     if isinstance(raw.dtype, pl.Datetime):
-        times, reading = _datetimes(raw, zone, dated=dated)
+        times, reading = _datetimes(raw, zone or assumed, dated=dated)
     elif raw.dtype == pl.Date:
         times, reading = (raw.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), TimeReading("date", "as dated"))
     else:
@@ -54,7 +61,7 @@ def read_times(
             _all_read(numbers, text)
             times, reading = _numbers(numbers, raw if raw.dtype.is_integer() else text.cast(pl.Int64, strict=False))
         else:
-            times, reading = _texts(text, timeframe, zone, form, dated=dated)
+            times, reading = _texts(text, timeframe, zone or assumed, form, dated=dated)
     if reading.unit == "date" and is_intraday(timeframe):
         raise DataInvalid(
             f"The times are dates, such as {raw[0]}.", f"Bars of {timeframe} need a time of day.",

@@ -7,6 +7,7 @@ path: importing ``arch`` would cost a second and a half.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +15,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from forecastle.errors import DataMissing
+from forecastle.errors import DataMissing, SourceLimited
 from forecastle.nouns import Candles, Instrument
+from forecastle.ports import Page, SourceFacts
 from forecastle.sessions import Timeframe, calendar
 
 FILES = {"SPX.INDEX": "sp500/sp500.csv.gz", "IXIC.INDEX": "nasdaq/nasdaq.csv.gz"}
+FACTS = SourceFacts(
+    "Index data that ship with arch", "none", "ohlc", "shares", "S&P 500 and NASDAQ, daily, 1999 to 2018",
+    "none: the files are on this machine", "NCSA (arch); the numbers come from Yahoo Finance",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,15 +33,28 @@ class Bundled:
 
     name: str = "bundled"
 
+    @property
+    def facts(self) -> SourceFacts:
+        """Return the units and limits of this source."""
+        return FACTS
+
+    def pages(
+        self, instrument: Instrument, timeframe: Timeframe, start: datetime | None, end: datetime | None
+    ) -> Iterator[Page]:
+        """Yield all of it in one page; nothing where no bar lies in the range. Raises as :meth:`fetch` does."""
+        candles = self.fetch(instrument, timeframe, start, end)
+        if len(candles):
+            yield Page(candles.frame, start or candles.start, candles.end)
+
     def fetch(
         self, instrument: Instrument, timeframe: Timeframe, start: datetime | None, end: datetime | None
     ) -> Candles:
         """Return the bars that open at or after ``start`` and close at or before ``end``.
 
-        Raises ``DataMissing`` for anything but the two indices at 1d.
+        Raises ``SourceLimited`` for anything but the two indices at 1d.
         """
         if instrument.id not in FILES or timeframe != "1d":
-            raise DataMissing(
+            raise SourceLimited(
                 f"The bundled data hold no {timeframe} candles of {instrument}.",
                 f"They are daily candles of {' and '.join(FILES)}.",
                 "Try forecastle fetch SPX.INDEX --source bundled.",

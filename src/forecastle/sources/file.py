@@ -1,282 +1,263 @@
-"""Anyone's CSV, JSON or Parquet file: what its columns mean is guessed, shown and checked, never assumed.
+"""Anyone's CSV, JSON or Parquet file: what its columns mean is recognised, shown and checked, never assumed.
 
-Three pure steps: ``read_table`` (bytes to text columns), ``guess_mapping`` (which column is what, unit and zone of the
-time), ``to_rows`` (the columns of candles, in the order of the file). Nothing is dropped or mended here.
+Pure steps: bytes (``_archive``) to a table as written (``_table``), the layout it is in (``_layouts``), which column is
+what (``_columns``), the times (``_times``) and the bars they open (``_bars``). A row that cannot be read is set aside
+with the reason; nothing is mended here.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
-import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from forecastle.errors import DataInvalid, DataMissing, RequestInvalid
-from forecastle.nouns import Instrument
-from forecastle.nouns.candles import SCHEMA
-from forecastle.sessions import Timeframe
+from forecastle.errors import DataInvalid
+from forecastle.nouns import Finding, Instrument
+from forecastle.nouns.candles import PRICES, SCHEMA, Adjusted, Prices
+from forecastle.requests import ImportRequest
+from forecastle.sources._archive import content_of
 from forecastle.sources._bars import close_bars
+from forecastle.sources._columns import breaking, columns_of, order_of, time_column
+from forecastle.sources._layouts import Layout, Volume, date_in, layout_named, recognised, settled
+from forecastle.sources._table import EMPTY_WORDS, NAMES, RawTable, parse, plain_name
 from forecastle.sources._times import TimeReading, read_times
 
-NAMES = ("open", "high", "low", "close", "volume")
-TIME_NAMES = ("open_time", "opentime", "unix", "timestamp", "ts", "datetime", "time", "date", "day")
-JSON_ORDER = ("open_time", *NAMES)
-"""What exchanges and ccxt write as arrays of arrays."""
+WRONG_TYPE, OFF_GRID = "wrong_type", "off_grid"
 
 
 @dataclass(frozen=True)
 class FileMapping:
-    """What was understood: which column is what, and how its times are written."""
+    """What was understood of a file: its layout, which column is what, how its times and numbers are written.
 
+    Prices were divided by ``scale``; ``volume`` is the unit of the volume; ``adjusted`` what the layout says of
+    splits and dividends, None where it says nothing; ``rows`` counts those of the file.
+    """
+
+    layout: str
     columns: Mapping[str, str]
     time: TimeReading
     rows: int
+    volume: Volume
+    scale: float
+    adjusted: Adjusted | None
+    prices: Prices
 
 
-def read_table(path: Path, columns: str | None = None) -> pl.DataFrame:
-    """Return the file as a table. CSV and JSON cells come as text, Parquet as it is.
+@dataclass(frozen=True)
+class FileReading:
+    """The rows of a file with the columns of candles, in its order; empty cells are null.
 
-    Columns named by position say also whether a CSV has a header: its first line is one where the price is no number.
-
-    Raises ``DataMissing`` where there is no such file, ``DataInvalid`` where it is empty or no table.
+    ``aside`` has the rows that cannot be read as bars, with the further column ``reason``; ``findings`` tells of them
+    and of rows without any number, which say nothing and are left out. ``places[i]`` is where row i of ``rows``
+    stands in the file, from 0; ``times`` are all times of the file as they are written.
     """
-    content = _content(path)
-    kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
-    reader = {"csv": _csv, "txt": _csv, "json": _json, "parquet": _parquet}.get(kind)
-    if reader is None:
-        raise DataInvalid(
-            f"{path.name} is no file of a kind Forecastle reads.", "It reads .csv, .json (both also .gz) and .parquet.",
-            "Export the data as CSV with a header line.",
-        )  # fmt: skip
-    try:
-        table = reader(content, path, columns)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise DataInvalid(
-            f"{path.name} is no readable {kind}.", _first_line(error), "Open it and mend that place."
-        ) from error
-    if not table.height:
-        raise DataInvalid(f"{path.name} holds no rows.", "There is nothing after the header.", "Export it again.")
-    return table
+
+    rows: pl.DataFrame
+    aside: pl.DataFrame
+    findings: tuple[Finding, ...]
+    places: pl.Series
+    times: pl.Series
+    mapping: FileMapping
 
 
-def guess_mapping(table: pl.DataFrame, instrument: Instrument, columns: str | None) -> dict[str, str]:
-    """Return ``{our name: column of the file}``.
+def read_file(request: ImportRequest) -> FileReading:
+    """Read the file of a request.
 
-    ``columns`` overrides: ``open_time,open,high,low,close,volume`` names the columns by position (``-`` skips one),
-    ``close=Last,volume=Qty`` renames single ones. Raises ``DataInvalid`` where a column is not found.
+    Raises ``DataMissing`` where there is none; ``DataInvalid`` where it is no table, a column is not found, times are
+    unreadable, have no zone or several units, or most cells of a column are no numbers; ``RequestInvalid`` where
+    what the user says of it cannot be.
     """
-    if columns and "=" not in columns:
-        return _by_position(table, columns)
-    named = {}
-    for pair in columns.split(",") if columns else ():
-        name, _, column = (part.strip() for part in pair.partition("="))
-        named[_our_name(name)] = _their_column(table, column)
-    found = _by_name(table, instrument, set(named)) | named
-    missing = [name for name in ("open_time", *NAMES) if name not in found]
-    if missing:
-        raise DataInvalid(
-            f"The file has no column for {', '.join(missing)}.",
-            f"Its columns are {', '.join(table.columns[:12])}.",
-            "Name them, for example --columns open_time=Date,close=Last, or by position for a file without a header: "
-            "--columns open_time,open,high,low,close,volume.",
-        )
-    return {name: found[name] for name in ("open_time", *NAMES)}
-
-
-def _by_name(table: pl.DataFrame, instrument: Instrument, named: set[str]) -> dict[str, str]:
-    """Return the columns that tell by their name what they hold, but for those that are ``named`` already."""
-    aliases = {name: (name,) for name in NAMES} | {
-        "volume": ("volume", f"volume_{instrument.base.lower()}", "volume_(base)", "vol"),
-        "open_time": TIME_NAMES,
-    }
-    columns: dict[str, list[str]] = {}
-    for column in table.columns:  # polars writes a second "close" as close_duplicated_0
-        plain = re.sub(r"_duplicated_\d+$", "", column).strip().lower().replace(" ", "_")
-        columns.setdefault(plain, []).append(column)
-    found: dict[str, str] = {}
-    for name in (n for n in aliases if n not in named):
-        same = next((columns[alias] for alias in aliases[name] if alias in columns), [])
-        if len(same) > 1:
-            raise DataInvalid(
-                f"The file has {len(same)} columns for {name}.",
-                f"All are called {same[0]}, and Forecastle does not choose between them.",
-                f"Leave one out, or name it: --columns {name}={same[1]}.",
-            )
-        if same:
-            found[name] = same[0]
-    return found
-
-
-def to_rows(
-    table: pl.DataFrame,
-    columns: Mapping[str, str],
-    instrument: Instrument,
-    timeframe: Timeframe,
-    time_zone: str | None = None,
-    time_format: str | None = None,
-) -> tuple[pl.DataFrame, FileMapping]:
-    """Return (rows with the columns of candles in the file's order, what was understood).
-
-    A cell that is empty becomes null, for the findings to name; text that is no number raises ``DataInvalid``, and so
-    do times without a zone (unless ``time_zone`` says which), in several units, or outside the life of the market.
-    """
-    times, reading = read_times(table[columns["open_time"]], instrument, timeframe, time_zone, time_format)
-    opens, closes = close_bars(times, instrument, timeframe)
-    numbers = [_number(table, name, columns[name]) for name in NAMES]
-    rows = pl.DataFrame([opens.alias("open_time"), closes.alias("close_time"), *numbers])
-    return rows.select(list(SCHEMA)), FileMapping(dict(columns), reading, table.height)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataMissing(f"There is no file {path}.", "The path leads nowhere.", "Check the spelling.") from None
-    except OSError as error:
-        raise DataMissing(f"{path} cannot be read.", f"{error.strerror}.", "Name a readable file.") from error
-    if path.name.lower().endswith(".gz"):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataInvalid(
-                f"{path.name} is a broken gzip file.", f"{error}.", "Fetch or export it again."
-            ) from error
-    if not content.strip():
-        raise DataInvalid(f"{path.name} is empty.", "It has no bytes but white space.", "Export or download it again.")
-    return content
-
-
-def _csv(content: bytes, path: Path, columns: str | None) -> pl.DataFrame:
-    lines = [line for line in content.decode("utf-8-sig").splitlines() if line.strip()]
-    if not lines:
-        raise DataInvalid(f"{path.name} is empty.", "It has no line with words.", "Export or download it again.")
-    header = _header_line(lines) if not columns or "=" in columns else _header_by_position(lines, columns)
-    table = pl.read_csv(
-        io.StringIO("\n".join(lines[header or 0 :])),
-        has_header=header is not None,
-        infer_schema=False,
-        separator=_separator(lines[header or 0]),
+    table, layout = _recognise(request)
+    instrument, prices = request.instrument, request.prices or layout.prices
+    columns = columns_of(table, layout, instrument, request.columns, prices)
+    times, reading = _times(table, layout, columns["open_time"], request)
+    bars = close_bars(times, instrument, request.timeframe)
+    numbers = {name: _number(table, name, columns[name]) for name in NAMES if name in columns}
+    cells = _filled({name: number.values for name, number in numbers.items()}, layout.scale, prices)
+    if not table.header and prices == "ohlc":
+        _refuse_swapped(table.name, cells)
+    rows = pl.DataFrame([bars.opens.alias("open_time"), bars.closes.alias("close_time"), *cells])
+    marks = [number.told for number in numbers.values()] + [bars.reasons]
+    unit = _volume_of(layout, instrument, columns, request.columns)
+    mapping = FileMapping(
+        _shown(layout, reading), columns, reading, table.frame.height, unit, layout.scale, layout.adjusted, prices
     )
-    return _without_second_header(table) if header is not None and table.height else table
+    return _parted(rows.select(list(SCHEMA)), marks, [n.values for n in numbers.values()], mapping)
 
 
-def _header_line(lines: list[str]) -> int | None:
-    """Return the line of the column names: the first of five with two names we know; None where there is none."""
-    for number, line in enumerate(lines[:5]):
-        cells = {c.strip().strip('"').lower().replace(" ", "_") for c in line.split(_separator(line))}
-        if len(cells & {*TIME_NAMES, *NAMES, "price", "last"}) >= 2:
-            return number
-    first = [c.strip() for c in lines[0].split(_separator(lines[0]))]
-    return None if any(_is_number(c) for c in first[1:]) else 0
-
-
-def _header_by_position(lines: list[str], columns: str) -> int | None:
-    """Return 0 where the first line has words, and no number, where numbers belong; else None: rows begin at once."""
-    names = [_our_name(n.strip()) if n.strip() != "-" else "-" for n in columns.split(",")]
-    cells = [c.strip().strip('"') for c in lines[0].split(_separator(lines[0]))]
-    numbers = [cell for name, cell in zip(names, cells, strict=False) if name in NAMES]
-    words = [cell for cell in numbers if cell and cell.lower() not in ("null", "none", "nan", "na")]
-    return 0 if words and not any(_is_number(cell) for cell in words) else None
-
-
-def _without_second_header(table: pl.DataFrame) -> pl.DataFrame:
-    """Drop what Yahoo writes below its header: the ticker in every column, and in newer files a line "Date"."""
-    for first in table.head(2).rows():
-        words = {c for c in first[1:] if c}
-        named = first[0] == "Ticker" and len(words) == 1
-        ticker = not first[0] and len(words) == 1 and not _is_number(next(iter(words)))
-        dated = first[0] in ("Date", "Datetime") and not words
-        if not (named or ticker or dated):
-            break
-        table = table.slice(1).rename({table.columns[0]: first[0]}) if dated else table.slice(1)
-    return table
-
-
-def _json(content: bytes, path: Path, columns: str | None) -> pl.DataFrame:
-    rows = json.loads(content)
-    if not isinstance(rows, list) or not rows or not all(isinstance(r, list) and len(r) >= 6 for r in rows):
+def names_of_columns(path: Path) -> list[str]:
+    """Return the columns of a wide table but for that of the times: each the name of an instrument."""
+    table = parse(*content_of(path), None)
+    if not table.header:
         raise DataInvalid(
-            f"{path.name} is no array of candles.", "Expected [[time, open, high, low, close, volume], ...].",
-            "Write it like that, or as CSV.",
+            f"{table.name} has no header.", "Its columns have to name instruments.", "Add a first line with the names."
+        )
+    time = time_column(table.frame)
+    return [c for c in table.frame.columns if c != time]
+
+
+def read_table(request: ImportRequest) -> RawTable:
+    """Return the table of a request as it was written."""
+    forced = layout_named(request.layout) if request.layout else None
+    return parse(*content_of(request.path), order_of(request.columns) or (forced.order if forced else None))
+
+
+def _recognise(request: ImportRequest) -> tuple[RawTable, Layout]:
+    forced = layout_named(request.layout) if request.layout else None
+    table = read_table(request)
+    layout = settled(forced or recognised(table), table, request.instrument)
+    if layout.shift and request.timeframe != "1d":
+        raise DataInvalid(
+            f"{table.name} is a {layout.name}: one price a day.", f"Bars of {request.timeframe} were asked for.",
+            "Import it as --timeframe 1d.",
         )  # fmt: skip
-    cells = [[None if v is None else str(v) for v in row[:6]] for row in rows]
-    return pl.DataFrame(cells, schema=dict.fromkeys(JSON_ORDER, pl.String()), orient="row")
+    return table, layout
 
 
-def _parquet(content: bytes, path: Path, columns: str | None) -> pl.DataFrame:
-    return pl.read_parquet(io.BytesIO(content))
+def _times(table: RawTable, layout: Layout, column: str, request: ImportRequest) -> tuple[pl.Series, TimeReading]:
+    raw, form = table.frame[column], request.time_format or layout.time_format
+    if layout.date_in_name and request.time_format is None:
+        raw, form = _time_of_day(raw, table.name), None
+    times, reading = read_times(
+        raw, request.instrument, request.timeframe, request.time_zone, form, assumed=layout.zone
+    )  # fmt: skip
+    opens: pl.Series = times + layout.shift
+    return opens, reading
 
 
-def _number(table: pl.DataFrame, name: str, column: str) -> pl.Series:
-    raw = table[column]
+def _time_of_day(raw: pl.Series, name: str) -> pl.Series:
+    """Return times without a zone from milliseconds since midnight and the date in the file's name."""
+    day = date_in(name)
+    if day is None:
+        raise DataInvalid(
+            f"{name} has times of day and no date.", "LEAN writes the date at the head of the file's name.",
+            "Name it like 20240131_aapl_minute_trade.csv.",
+        )  # fmt: skip
+    milliseconds = raw.str.strip_chars().cast(pl.Int64, strict=False)
+    if milliseconds.null_count():
+        raise DataInvalid(
+            f"{milliseconds.null_count()} times of {name} are no milliseconds since midnight.",
+            "LEAN writes whole numbers below 86400000.", "Mend these rows.",
+        )  # fmt: skip
+    midnight = pl.Series([day]).str.to_datetime("%Y%m%d", time_unit="us")[0]
+    moments: pl.Series = milliseconds.cast(pl.Duration("ms")).cast(pl.Duration("us")) + midnight
+    return moments
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A column of numbers, and beside each cell that is none what it says (null where all is well)."""
+
+    values: pl.Series
+    told: pl.Series
+
+
+def _number(table: RawTable, name: str, column: str) -> _Number:
+    raw = table.frame[column]
     if raw.dtype != pl.String:
         if not raw.dtype.is_numeric():
             raise DataInvalid(f"Column {column} holds {raw.dtype}.", f"{name} has to be a number.", "Convert it.")
-        return raw.cast(pl.Float64).alias(name)
+        return _Number(raw.cast(pl.Float64).alias(name), pl.repeat(None, len(raw), dtype=pl.String, eager=True))
     text = raw.str.strip_chars()
-    text = text.set(text == "", None)
-    number = text.cast(pl.Float64, strict=False)
-    wrong = text.filter(number.is_null() & text.is_not_null())
-    if len(wrong):
-        row = int((number.is_null() & text.is_not_null()).arg_max() or 0)
+    values = text.cast(pl.Float64, strict=False).alias(name)
+    if values.null_count() == text.null_count():
+        return _Number(values, pl.repeat(None, len(raw), dtype=pl.String, eager=True))
+    wrong = values.is_null() & text.is_not_null() & ~text.str.to_lowercase().is_in(list(EMPTY_WORDS))
+    if 2 * int(wrong.sum()) > int((text.is_not_null() & ~text.str.to_lowercase().is_in(list(EMPTY_WORDS))).sum()):
+        row = int(wrong.arg_max() or 0)
         raise DataInvalid(
-            f"'{wrong[0]}' in column {column} (data row {row + 1}) is no number.",
-            f"{len(wrong)} cells of {name} cannot be read; numbers are written like 1234.5, without grouping.",
+            f"'{text[row]}' in column {column} (data row {row + 1}) is no number.",
+            f"{wrong.sum()} cells of {name} cannot be read; numbers are written like 1234.5, without grouping.",
             "Mend the file, or name another column with --columns.",
         )
-    return number.alias(name)
+    told = pl.select(pl.when(wrong).then(pl.format(f"{WRONG_TYPE}: {name} is '{{}}'", text))).to_series()
+    return _Number(values, told)
 
 
-def _by_position(table: pl.DataFrame, columns: str) -> dict[str, str]:
-    names = [c.strip() for c in columns.split(",")]
-    if len(names) > table.width:
-        raise RequestInvalid(f"--columns names {len(names)} columns.", f"The file has {table.width}.", "Name fewer.")
-    pairs = {_our_name(n): c for n, c in zip(names, table.columns, strict=False) if n != "-"}
-    if len(pairs) < sum(n != "-" for n in names):
-        raise RequestInvalid("--columns names one column twice.", f"It says {columns}.", "Use - to skip a column.")
-    missing = [n for n in ("open_time", *NAMES) if n not in pairs]
-    if missing:
-        raise RequestInvalid(
-            f"--columns leaves out {', '.join(missing)}.", "Candles need all six.",
-            "Write open_time,open,high,low,close,volume in the order of the file; - skips a column.",
+def _filled(numbers: dict[str, pl.Series], scale: float, prices: Prices) -> list[pl.Series]:
+    """Return the five numbers of every row: prices in the quote currency; all of them the close where only it is known.
+
+    A volume nobody wrote is 0.
+    """
+    close = numbers["close"]
+    cells = dict.fromkeys(PRICES, close) if prices == "close" else dict(numbers)
+    cells["volume"] = numbers.get("volume", pl.repeat(0.0, len(close), eager=True))
+    if scale != 1.0:  # by a column: polars multiplies with the reciprocal of a number, and 16.56 gets a tail
+        cells |= {name: cells[name] / pl.repeat(scale, len(close), eager=True) for name in PRICES}
+    return [cells[name].alias(name) for name in NAMES]
+
+
+def _refuse_swapped(name: str, cells: list[pl.Series]) -> None:
+    """Refuse columns taken in one order whose rows are all bars in another: the rows that fit both would be wrong."""
+    opens, second, third, fourth = cells[:4]
+    broken = breaking(opens, second, third, fourth)
+    others = {
+        "open, close, high, low": (third, fourth, second, "--layout bitfinex"),
+        "open, high, low, close": (fourth, second, third, "--columns open_time,open,high,low,close,volume"),
+    }
+    for words, (high, low, close, option) in others.items() if broken else ():
+        if breaking(opens, high, low, close) == 0:
+            raise DataInvalid(
+                f"The columns of {name} are in another order: as taken, {broken} of {len(opens)} rows are no bars.",
+                f"In the order {words} all of them are, and rows that fit both would be stored wrong.",
+                f"Say {option}, or name the columns in their order with --columns.",
+            )
+
+
+def _volume_of(layout: Layout, instrument: Instrument, columns: Mapping[str, str], said: str | None) -> Volume:
+    if "volume" not in columns:
+        return "none"
+    if plain_name(columns["volume"]).strip("()").replace("(", "") == f"volume_{instrument.base.lower()}":
+        return "base"
+    named = said is not None and "volume" in said and instrument.always_open
+    return "unknown" if named else layout.volume
+
+
+def _shown(layout: Layout, reading: TimeReading) -> str:
+    return f"{layout.name} ({reading.unit})" if layout.name == "binance archive" else layout.name
+
+
+def _parted(
+    rows: pl.DataFrame, marks: list[pl.Series], numbers: list[pl.Series], mapping: FileMapping
+) -> FileReading:  # fmt: skip
+    """Part the rows that were read from those that were not, and from those without any number."""
+    reason = pl.DataFrame([m.alias(str(i)) for i, m in enumerate(marks)]).select(
+        pl.concat_str(pl.all(), separator=", ", ignore_nulls=True)
+    )  # fmt: skip
+    marked = rows.with_columns(reason=reason.to_series()).with_row_index("place")
+    nothing = pl.DataFrame(numbers).select(pl.all_horizontal(pl.all().fill_nan(None).is_null())).to_series()
+    told = marked["reason"] != ""
+    aside, empty = marked.filter(told), marked.filter(nothing & ~told)
+    good = marked.filter(~told & ~nothing)
+    if not good.height and not aside.height:
+        raise DataInvalid(
+            "No row of the file has a number.", f"All {rows.height} rows are empty but for the time.",
+            "Export it again.",
         )  # fmt: skip
-    return pairs
+    findings = [
+        *(_finding(aside, kind, detail) for kind, detail in _DETAILS.items()),
+        Finding("empty_row", "note", empty.height, _where(empty), "only the time is written: no bar; left out")
+        if empty.height
+        else None,
+    ]
+    return FileReading(
+        good.select(list(SCHEMA)), aside.select([*SCHEMA, "reason"]), tuple(f for f in findings if f), good["place"],
+        mapping,
+    )  # fmt: skip
 
 
-def _our_name(name: str) -> str:
-    name = "open_time" if name in ("time", "date", "timestamp") else name
-    if name not in ("open_time", *NAMES):
-        raise RequestInvalid(
-            f"'{name}' is no column of candles.", f"Known: open_time, {', '.join(NAMES)}.", "Name one of these."
-        )
-    return name
+_DETAILS = {
+    WRONG_TYPE: "a cell that has to be a number is none",
+    OFF_GRID: "no bar of this market opens then",
+}
 
 
-def _their_column(table: pl.DataFrame, column: str) -> str:
-    if column not in table.columns:
-        raise RequestInvalid(
-            f"The file has no column '{column}'.", f"It has {', '.join(table.columns[:12])}.", "Name one of these."
-        )
-    return column
+def _finding(aside: pl.DataFrame, kind: str, detail: str) -> Finding | None:
+    rows = aside.filter(pl.col("reason").str.contains(kind, literal=True))
+    return Finding(kind, "invalid", rows.height, _where(rows), detail) if rows.height else None
 
 
-def _separator(line: str) -> str:
-    return max(",;\t|", key=line.count)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def _where(rows: pl.DataFrame) -> str:
+    return f"row {rows['place'][0] + 1} ({rows['open_time'][0]})" if rows.height else ""

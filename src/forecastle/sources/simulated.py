@@ -7,6 +7,7 @@ source is called ``simulated`` on every row, and every face says so.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from forecastle.errors import RequestInvalid
 from forecastle.nouns import Candles, Instrument
 from forecastle.nouns.instrument import SIMULATED
+from forecastle.ports import Page, SourceFacts
 from forecastle.sessions import Timeframe, calendar, is_intraday
 
 FloatArray = npt.NDArray[np.float64]
@@ -30,6 +32,10 @@ REGIME_SIGMA = (0.7, 1.6)
 REGIME_STAY = (0.995, 0.98)
 JUMP_CHANCE, JUMP_SIGMA = 0.004, 4.0
 DAILY_SIGMA = {"pair": 0.035, "perpetual": 0.035, "stock": 0.018, "index": 0.011}
+FACTS = SourceFacts(
+    "Made-up candles", "none", "ohlc", "unknown", "days from 2010, hours from 2018, minutes from 2024",
+    "none: drawn on this machine by a seed", "none: nobody's data",
+)  # fmt: skip
 
 
 class _Path(NamedTuple):
@@ -50,6 +56,19 @@ class Simulated:
     def name(self) -> str:
         """Return the name every row carries: it holds the seed, so that two seeds never mix in one series."""
         return SIMULATED if self.seed == 0 else f"{SIMULATED}-{self.seed}"
+
+    @property
+    def facts(self) -> SourceFacts:
+        """Return the units and limits of this source."""
+        return FACTS
+
+    def pages(
+        self, instrument: Instrument, timeframe: Timeframe, start: datetime | None, end: datetime | None
+    ) -> Iterator[Page]:
+        """Yield all of it in one page; nothing where no bar lies in the range. Raises as :meth:`fetch` does."""
+        candles = self.fetch(instrument, timeframe, start, end)
+        if len(candles):
+            yield Page(candles.frame, start or candles.start, candles.end)
 
     def fetch(
         self, instrument: Instrument, timeframe: Timeframe, start: datetime | None, end: datetime | None

@@ -1,0 +1,23 @@
+"""The lake for use outside: one DuckDB file, or a series as Parquet and CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from forecastle.app.fetch import Fetched
+from forecastle.lake import DatasetKey, Exported, export_duckdb, export_series
+from forecastle.requests import FetchRequest
+from forecastle.workspace import Workspace
+
+
+def to_duckdb(workspace: Workspace, out: Path) -> int:
+    """Write the whole lake as a DuckDB database and return the number of its candles."""
+    return export_duckdb(workspace.lake, out)
+
+
+def to_folder(
+    workspace: Workspace, brought: tuple[Fetched, ...], request: FetchRequest, folder: Path
+) -> tuple[Exported, ...]:
+    """Write the range of a fetch, each series as Parquet and CSV, into ``folder``."""
+    keys = [DatasetKey(f.source, f.instrument.id, f.timeframe) for f in brought if f.start is not None]
+    return tuple(e for key in keys for e in export_series(workspace.lake, key, folder, request.start, request.end))

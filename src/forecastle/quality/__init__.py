@@ -1,0 +1,18 @@
+"""Findings: what is wrong, or odd, about rows from outside and about candles in the lake."""
+
+from forecastle.quality.actions import inspect_actions
+from forecastle.quality.candles import flags, inspect_candles, report_of_rows
+from forecastle.quality.sift import Sifted, inspect_rows, sift
+from forecastle.quality.texts import inspect_times, inspect_types
+
+__all__ = [
+    "Sifted",
+    "flags",
+    "inspect_actions",
+    "inspect_candles",
+    "inspect_rows",
+    "inspect_times",
+    "inspect_types",
+    "report_of_rows",
+    "sift",
+]
