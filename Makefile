@@ -47,7 +47,8 @@ format: $(VENV)/.dev ## mend what can be mended
 bench: $(VENV)/.dev ## figures: times side by side
 	$(BIN)/python -m bench
 
-docs: $(VENV)/.dev ## remake the README's figures and pictures (needs chromium)
+docs: $(VENV)/.dev ## remake the README's figures and pictures (needs chromium) and the table of sources
+	$(BIN)/python docs/make_sources.py
 	$(BIN)/python docs/make_pictures.py
 
 results: $(VENV)/.dev ## remake docs/results and docs/environment.json

@@ -268,6 +268,13 @@ def test_the_recorded_answer_is_read_number_by_number(clock: MovedClock, shared_
     assert split.frame.rows() == [(split_date, split_date, 4.0)]
 
 
+def test_through_a_gateway_nothing_goes_to_a_proxy(world: World, bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    (page,) = bench().pages()
+    assert told(page) == expected(world, "AAPL", "1d", START, utc("2024-06-01"))
+
+
 # Faults of the wire and of the venue
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from forecastle.errors import DataInvalid
 from forecastle.lake import DatasetKey, WriteResult
 from forecastle.nouns import Candles, Finding, QualityReport
-from forecastle.quality import Sifted, inspect_candles, sift
+from forecastle.quality import Sifted, inspect_candles, inspect_times, sift
 from forecastle.requests import ImportRequest
 from forecastle.sources.file import FileMapping, FileReading, read_file
 from forecastle.workspace import Workspace
@@ -63,7 +63,10 @@ def import_file(workspace: Workspace, request: ImportRequest) -> Imported:
 def _report(request: ImportRequest, reading: FileReading, sifted: Sifted) -> QualityReport:
     times = reading.rows["open_time"].drop_nulls()
     start, end = (times.min(), times.max()) if len(times) else (None, None)
-    findings = (*reading.findings, *(_in_the_file(finding, reading.places) for finding in sifted.findings))
+    findings = (
+        *inspect_times(reading.times), *reading.findings,
+        *(_in_the_file(finding, reading.places) for finding in sifted.findings),
+    )  # fmt: skip
     return QualityReport(
         request.instrument, request.timeframe, request.source, reading.mapping.rows, start, end, findings  # type: ignore[arg-type]
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +32,12 @@ def series_columns(candles: Candles, flags: pl.DataFrame) -> dict[str, Cells]:
     frame = candles.frame.with_columns(volatility=pl.Series(_volatility(candles)))
     per = max(1, math.ceil(len(candles) / MOST_POINTS))
     stretch = (pl.int_range(pl.len()) // per).alias("stretch")
-    points = frame.group_by(stretch, maintain_order=True).agg(
+    pauses = (pl.col("open_time") - pl.col("close_time").shift(1) > _pause(candles)).fill_null(value=False)
+    points = frame.group_by(stretch, pauses.cum_sum().alias("part"), maintain_order=True).agg(
         pl.col("open_time").first(), pl.col("close_time").last(), pl.col("close").last(), pl.col("low").min(),
         pl.col("high").max(), pl.col("volume").mean(), pl.col("volatility").last(),
     )  # fmt: skip
-    points = _broken_at_pauses(points)
+    points = _broken_at_pauses(points, _pause(candles))
     cells: dict[str, Cells] = {"t": stamp(_times(points["close_time"]), candles.timeframe)}
     for name in ("close", "low", "high", "volume", "volatility"):
         cells[name] = rounded(points[name].fill_null(float("nan")).to_numpy())
@@ -62,15 +64,15 @@ def _volatility(candles: Candles) -> FloatArray:
     return np.asarray(100.0 * np.sqrt(mean.fill_null(float("nan")).to_numpy()))
 
 
-def _broken_at_pauses(points: pl.DataFrame) -> pl.DataFrame:
-    """Insert a row of nulls where more than a hundredth of the whole span has no bar."""
-    if points.height < 2:
-        return points
-    span = points["close_time"][-1] - points["open_time"][0]
-    pause = points.filter((pl.col("open_time").shift(-1) - pl.col("close_time")) > span / 100)
-    breaks = pause.select("stretch", "close_time", "open_time").with_columns(
-        close_time=pl.col("close_time") + span / 1000
-    )
+def _pause(candles: Candles) -> timedelta:
+    """Return how long a rest without bars has to be to break the lines: a hundredth of the whole span."""
+    return (candles.end - candles.start) / 100
+
+
+def _broken_at_pauses(points: pl.DataFrame, pause: timedelta) -> pl.DataFrame:
+    """Insert a row of nulls where there is no bar for longer than ``pause``."""
+    before = points.filter(pl.col("open_time").shift(-1) - pl.col("close_time") > pause)
+    breaks = before.select(pl.col("close_time") + pause / 10)
     return pl.concat([points, breaks], how="diagonal").sort("close_time")
 
 

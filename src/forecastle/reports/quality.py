@@ -36,7 +36,7 @@ def quality_html(detail: QualityDetail) -> str:
     parts = [
         tag("header", join([tag("h2", _name(detail), id="series"), _origin(detail), _about(detail)])),
         tag("p", verdict(detail), "verdict"),
-        _block("Findings", _findings(detail.report.findings)),
+        _block("Findings", _findings(detail)),
         tag("section", _figures(detail, drawings), "block"),
         _block("Bars pointed out", _listed(_FLAGS, _flag_rows(detail), detail.flags.height, "bar")),
         _block("Quarantine", _listed(_ROWS, _quarantine_rows(detail), detail.quarantined.height, "row")),
@@ -125,7 +125,10 @@ def _block(title: str, content: Markup) -> Markup:
     return tag("section", join([tag("h3", title), content]), "block")
 
 
-def _findings(findings: Sequence[Finding]) -> Markup:
+def _findings(detail: QualityDetail) -> Markup:
+    findings = detail.report.findings
+    if not detail.report.rows and not findings:
+        return tag("p", "There are no bars to look at.")
     if not findings:
         return tag(
             "p",
@@ -134,8 +137,8 @@ def _findings(findings: Sequence[Finding]) -> Markup:
     columns = [Column(c, numeric=c == "Count") for c in _FINDINGS]
     rows = []
     for finding in findings:
-        kind, severity, count, first, detail = _finding_cells(finding)
-        rows.append(Row([kind, badge(severity, _SEVERITY[severity]), count, first, tag("span", detail, "prose")]))
+        kind, severity, count, first, words = _finding_cells(finding)
+        rows.append(Row([kind, badge(severity, _SEVERITY[severity]), count, first, tag("span", words, "prose")]))
     return table("What is wrong, or odd, by kind", columns, rows)
 
 

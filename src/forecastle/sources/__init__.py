@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from forecastle.clock import SystemClock
 from forecastle.errors import NameUnknown
-from forecastle.ports import Line, Source, SourceFacts
 from forecastle.registry import Registry
-from forecastle.sources._traits import TRAITS
+
+if TYPE_CHECKING:
+    from forecastle.ports import Line, Source, SourceFacts
 
 SOURCES = Registry(
     "source",
@@ -17,6 +20,8 @@ SOURCES = Registry(
         "coingecko": "forecastle.sources.coingecko:CoinGecko",
     },
 )
+EXCHANGES = ("binance", "coinbase", "kraken", "okx", "bitfinex", "binanceusdm")
+"""The exchanges of ccxt that were tried; what is known of them stands in ``_traits``."""
 OFFLINE = ("bundled", "simulated")
 """Made without a line: they ask nobody."""
 
@@ -32,24 +37,26 @@ def open_source(name: str, line: Line) -> Source:
         return source
     from forecastle.sources.exchanges import Exchange, all_exchanges
 
-    if name not in TRAITS and name not in all_exchanges():
+    if name not in EXCHANGES and name not in all_exchanges():
         raise _unknown(name, all_exchanges())
     return Exchange(name, line)
 
 
 def source_names() -> tuple[str, ...]:
     """Return the names that are worth offering: all of ``SOURCES`` and the exchanges that were tried."""
-    return (*SOURCES, *TRAITS)
+    return (*SOURCES, *EXCHANGES)
 
 
 def facts_of(name: str) -> SourceFacts:
     """Return the units and limits of a source without asking it anything; raises ``NameUnknown``."""
+    from forecastle.ports import Line
+
     return open_source(name, Line(SystemClock(), lambda _: None)).facts
 
 
 def _unknown(name: str, exchanges: tuple[str, ...]) -> NameUnknown:
     """Return the error: near names come from all there are, the list is kept short."""
-    error = NameUnknown("source", name, {*SOURCES, *TRAITS, *exchanges})
+    error = NameUnknown("source", name, {*SOURCES, *exchanges})
     error.why = f"Known here: {', '.join(source_names())}, and every other exchange of ccxt by its id."
     if not error.hint.startswith("Did you mean"):
         error.hint = "Choose one of these; forecastle import reads files."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,6 +13,11 @@ from pathlib import Path
 from forecastle.errors import DataInvalid, DataMissing
 
 KINDS = ("csv", "txt", "json", "parquet")
+_BROKEN_ZIP = (
+    OSError, EOFError, ValueError, LookupError, RuntimeError, struct.error, zlib.error, lzma.LZMAError,
+    zipfile.BadZipFile,
+)  # fmt: skip
+"""What reading a cut or flipped archive can raise."""
 MOST_BYTES = 8 << 30
 """A file that unpacks to more than this is refused before it is unpacked: no table of candles is so large."""
 
@@ -57,10 +64,10 @@ def _from_gzip(content: bytes, name: str) -> bytes:
 def _from_zip(content: bytes, name: str) -> tuple[bytes, str]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
+            members = [m for m in archive.infolist() if not (m.is_dir() or m.filename.startswith("__MACOSX/"))]
             _one_table(members, name)
             return archive.read(members[0]), members[0].filename.rpartition("/")[2]
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except _BROKEN_ZIP as error:
         raise DataInvalid(f"{name} is a broken zip archive.", f"{error}.", "Fetch or export it again.") from error
 
 

@@ -34,9 +34,14 @@ def columns_of(
     named = _by_words(table.frame, columns)
     if not table.header and layout.order:
         places = zip(layout.order, table.frame.columns, strict=False)
-        return {ours: theirs for ours, theirs in places if ours != "-"} | named
+        return _whole(table, {ours: theirs for ours, theirs in places if ours != "-"} | named, prices)
     found = {ours: _their_column(table.frame, theirs) for ours, theirs in layout.columns} | named
     found = _by_name(table.frame, instrument, set(found)) | found
+    return _whole(table, found, prices)
+
+
+def _whole(table: RawTable, found: dict[str, str], prices: Prices) -> dict[str, str]:
+    """Return the columns that are needed, or raise ``DataInvalid`` where one is missing."""
     if missing := [name for name in NEEDED[prices] if name not in found]:
         raise _absent(table, missing, found)
     wanted = [*NEEDED["close"], "volume"] if prices == "close" else NEEDED["ohlc"]

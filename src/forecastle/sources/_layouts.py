@@ -178,6 +178,11 @@ def _yahoos(table: RawTable) -> Adjusted | None:
 
 def _lean_of(layout: Layout, table: RawTable, instrument: Instrument) -> Layout:
     """LEAN writes prices of shares in ten-thousandths of a dollar, those of crypto as they are."""
+    if table.header or table.kind != "csv" or table.width != len(CANDLES):
+        raise DataInvalid(
+            f"{table.name} is no file of LEAN.", "LEAN writes CSV with six columns and no header.",
+            "Leave --layout out, or name another.",
+        )  # fmt: skip
     zone = "UTC" if instrument.always_open else "America/New_York" if instrument.calendar == "XNYS" else None
     layout = replace(layout, zone=zone, date_in_name=not _LEAN_DAY.match(_first_cells(table)[0]))
     if instrument.always_open:

@@ -125,6 +125,7 @@ class YahooSession(curl_cffi.Session):  # type: ignore[type-arg]
 
     @cookies.setter
     def cookies(self, cookies: Any) -> None:
+        """Give them to the session that does the talking."""
         self._browser.cookies = cookies
 
     def expect(self, symbol: str, interval: str) -> None:

@@ -76,7 +76,7 @@ def read_file(request: ImportRequest) -> FileReading:
     bars = close_bars(times, instrument, request.timeframe)
     numbers = {name: _number(table, name, columns[name]) for name in NAMES if name in columns}
     cells = _filled({name: number.values for name, number in numbers.items()}, layout.scale, prices)
-    if not table.header and prices == "ohlc":
+    if prices == "ohlc" and (not table.header or order_of(request.columns)):
         _refuse_swapped(table.name, cells)
     rows = pl.DataFrame([bars.opens.alias("open_time"), bars.closes.alias("close_time"), *cells])
     marks = [number.told for number in numbers.values()] + [bars.reasons]
@@ -84,7 +84,11 @@ def read_file(request: ImportRequest) -> FileReading:
     mapping = FileMapping(
         _shown(layout, reading), columns, reading, table.frame.height, unit, layout.scale, layout.adjusted, prices
     )
-    return _parted(rows.select(list(SCHEMA)), marks, [n.values for n in numbers.values()], mapping)
+    good, aside, empty = _parted(rows.select(list(SCHEMA)), marks, [n.values for n in numbers.values()])
+    return FileReading(
+        good.select(list(SCHEMA)), aside.select([*SCHEMA, "reason"]), _findings(aside, empty), good["place"],
+        table.frame[columns["open_time"]], mapping,
+    )  # fmt: skip
 
 
 def names_of_columns(path: Path) -> list[str]:
@@ -220,32 +224,22 @@ def _shown(layout: Layout, reading: TimeReading) -> str:
 
 
 def _parted(
-    rows: pl.DataFrame, marks: list[pl.Series], numbers: list[pl.Series], mapping: FileMapping
-) -> FileReading:  # fmt: skip
-    """Part the rows that were read from those that were not, and from those without any number."""
+    rows: pl.DataFrame, marks: list[pl.Series], numbers: list[pl.Series]
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return the rows that were read, those that were not, with the ``reason``, and those without any number."""
     reason = pl.DataFrame([m.alias(str(i)) for i, m in enumerate(marks)]).select(
         pl.concat_str(pl.all(), separator=", ", ignore_nulls=True)
     )  # fmt: skip
     marked = rows.with_columns(reason=reason.to_series()).with_row_index("place")
     nothing = pl.DataFrame(numbers).select(pl.all_horizontal(pl.all().fill_nan(None).is_null())).to_series()
     told = marked["reason"] != ""
-    aside, empty = marked.filter(told), marked.filter(nothing & ~told)
-    good = marked.filter(~told & ~nothing)
+    good, aside = marked.filter(~told & ~nothing), marked.filter(told)
     if not good.height and not aside.height:
         raise DataInvalid(
             "No row of the file has a number.", f"All {rows.height} rows are empty but for the time.",
             "Export it again.",
         )  # fmt: skip
-    findings = [
-        *(_finding(aside, kind, detail) for kind, detail in _DETAILS.items()),
-        Finding("empty_row", "note", empty.height, _where(empty), "only the time is written: no bar; left out")
-        if empty.height
-        else None,
-    ]
-    return FileReading(
-        good.select(list(SCHEMA)), aside.select([*SCHEMA, "reason"]), tuple(f for f in findings if f), good["place"],
-        mapping,
-    )  # fmt: skip
+    return good, aside, marked.filter(nothing & ~told)
 
 
 _DETAILS = {
@@ -254,10 +248,17 @@ _DETAILS = {
 }
 
 
-def _finding(aside: pl.DataFrame, kind: str, detail: str) -> Finding | None:
-    rows = aside.filter(pl.col("reason").str.contains(kind, literal=True))
-    return Finding(kind, "invalid", rows.height, _where(rows), detail) if rows.height else None
+def _findings(aside: pl.DataFrame, empty: pl.DataFrame) -> tuple[Finding, ...]:
+    found = []
+    for kind, detail in _DETAILS.items():
+        rows = aside.filter(pl.col("reason").str.contains(kind, literal=True))
+        if rows.height:
+            found.append(Finding(kind, "invalid", rows.height, _where(rows), detail))
+    if empty.height:
+        detail = "only the time is written: no bar; left out"
+        found.append(Finding("empty_row", "note", empty.height, _where(empty), detail))
+    return tuple(found)
 
 
 def _where(rows: pl.DataFrame) -> str:
-    return f"row {rows['place'][0] + 1} ({rows['open_time'][0]})" if rows.height else ""
+    return f"row {rows['place'][0] + 1} ({rows['open_time'][0]})"
