@@ -141,7 +141,7 @@ def confirmed(looked: Looked, data: Path) -> list[str]:
     reasons = []
     for moment, kind in looked.odd.select("open_time", "kind").iter_rows():
         day = np.datetime64(moment.date())
-        listed = any(0 < (day - split).astype(int) <= 5 for split in days)
+        listed = any(np.timedelta64(0, "D") < day - split <= np.timedelta64(5, "D") for split in days)
         row = frame.filter(pl.col("open_time") == moment)["row"][0]
         reasons.append("factor file" if kind == "split" and listed else "far off" if _far_off(frame, row) else "")
     return reasons

@@ -393,3 +393,19 @@ def test_a_thin_stock_may_skip_days_and_a_market_may_rest_at_noon(workspace: Wor
     done = _import(workspace, _file(tmp_path, *rows), instrument="4063.T", timeframe="4h")
     assert done.candles is not None
     np.testing.assert_array_equal(done.candles.times("close_time"), closes)
+
+
+@pytest.mark.shared_data
+def test_two_offsets_in_one_column_are_read_each_by_its_own_and_told(workspace: Workspace, shared_data: Path) -> None:
+    """README.md: 84 rows at +00:00 and 92 at -04:00, one of them out of order."""
+    path = shared_data / "known_dirty/AAPL_1h_mixed_offsets.csv"
+    done = _import(workspace, path, instrument="AAPL", timeframe="1h")
+    told = {f.kind: f for f in done.quality.findings}
+    assert "84 rows" in told["mixed_offsets"].detail
+    assert "92 rows" in told["mixed_offsets"].detail
+    assert told["unsorted"].count == 1
+    assert done.written is not None
+    assert done.written.added + done.quarantined.height == 176
+    assert done.candles is not None
+    written = [datetime.fromisoformat(line.split(",")[0]) for line in path.read_text().splitlines()[1:]]
+    assert set(done.candles.frame["open_time"]) | set(done.quarantined["open_time"]) == set(written)

@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 from forecastle.errors import DataCorrupt, DataInvalid, DataMissing, StorageUnwritable
 from forecastle.lake.atomic import forget, sync_folder, unwritable, write_bytes
 from forecastle.lake.layout import DatasetKey
-from forecastle.lake.query import views
 from forecastle.lake.rows import to_csv
 from forecastle.lake.store import Lake
+from forecastle.lake.tables import TABLES, VIEWS, database_of
 from forecastle.nouns import Candles, Instrument
 from forecastle.nouns.candles import SCHEMA
 from forecastle.sessions import Timeframe
 
-_SERIES = """CREATE VIEW series AS SELECT instrument, timeframe, source, adjusted, prices, count(*) AS bars,
+_SERIES = """SELECT instrument, timeframe, source, adjusted, prices, count(*) AS bars,
 min(open_time) AS first_open, max(close_time) AS last_close FROM candles GROUP BY ALL ORDER BY ALL"""
 
 
@@ -33,17 +33,10 @@ def export_duckdb(lake: Lake, out: Path) -> int:
     written: what was there before is then still there.
     """
     temporary = out.with_name(f".{out.name}.tmp")
-    selects = views(lake)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         forget(temporary)
-        with duckdb.connect(str(temporary)) as database:
-            database.execute("SET TimeZone = 'UTC'")
-            database.execute(f"CREATE TABLE candles AS {selects['candles']}")
-            database.execute(f"CREATE TABLE observations AS {selects['observations']}")
-            database.execute(f"CREATE VIEW btc_prices AS {selects['btc_prices']}")
-            database.execute(_SERIES)
-            (rows,) = database.execute("SELECT count(*) FROM candles").fetchone() or (0,)
+        rows = _copy(lake, temporary)
         temporary.replace(out)
         sync_folder(out.parent)
     except OSError as error:
@@ -55,6 +48,22 @@ def export_duckdb(lake: Lake, out: Path) -> int:
     finally:
         forget(temporary)
         forget(temporary.with_name(f"{temporary.name}.wal"))
+    return rows
+
+
+def _copy(lake: Lake, out: Path) -> int:
+    """Write the tables, series by series, and the views; return the number of candles."""
+    with database_of(lake) as database:
+        database.execute("ATTACH $out AS made", {"out": str(out)})
+        for table in TABLES:
+            database.execute(f"CREATE TABLE made.{table} AS SELECT * FROM {table}")
+            database.unregister(table)
+        database.execute("USE made")
+        for name, select in (VIEWS | {"series": _SERIES}).items():
+            database.execute(f"CREATE VIEW {name} AS {select}")
+        (rows,) = database.execute("SELECT count(*) FROM candles").fetchone() or (0,)
+        database.execute("USE memory")
+        database.execute("DETACH made")
     return int(rows)
 
 

@@ -1,73 +1,38 @@
-"""SQL over the lake: DuckDB in memory, reading the files the manifest calls current."""
+"""SQL over the lake: DuckDB in memory over the files the manifest calls current."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from forecastle.errors import ConfigurationError, RequestInvalid
-from forecastle.lake.describe import COLUMNS, OBSERVATIONS
+from forecastle.errors import RequestInvalid
 from forecastle.lake.store import Lake
+from forecastle.lake.tables import VIEWS, database_of
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_TYPES = {"timestamp[us, UTC]": "TIMESTAMPTZ", "float64": "DOUBLE", "string": "VARCHAR"}
 
 
 def query(lake: Lake, sql: str) -> pl.DataFrame:
     """Answer one SELECT over the views ``candles``, ``observations`` and ``btc_prices``.
 
-    Only a SELECT is taken, and no file outside the lake can be reached. Raises ``RequestInvalid`` with DuckDB's own
-    words for anything else, and for an answer that is no table (columns of one name, intervals).
+    Only a SELECT is taken, and DuckDB can reach no file: it sees the rows of those that the question needs, each
+    compared with its hash first. Raises ``DataCorrupt``; ``RequestInvalid`` with DuckDB's own words for anything else,
+    and for an answer that is no table (columns of one name, intervals).
     """
     statement = _one_select(sql)
-    with duckdb.connect(":memory:") as database:
-        database.execute("SET TimeZone = 'UTC'")
-        _create_views(database, lake)
-        database.execute("SET allowed_directories = [$root]", {"root": f"{lake.root}/"})
-        database.execute("SET enable_external_access = false")
-        database.execute("SET lock_configuration = true")
-        try:
+    try:
+        with database_of(lake) as database:
+            for name, select in VIEWS.items():
+                database.execute(f"CREATE VIEW {name} AS {select}")
+            database.execute("SET enable_external_access = false")
+            database.execute("SET lock_configuration = true")
             table = database.sql(statement).to_arrow_table()
             _within_calendar(table)
             return pl.DataFrame(table)
-        except (duckdb.Error, pl.exceptions.PolarsError) as error:
-            raise _refused(error) from error
-
-
-def _create_views(database: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    for view, statement in views(lake).items():
-        database.execute(f"CREATE VIEW {view} AS {statement}")
-
-
-def views(lake: Lake) -> dict[str, str]:
-    """Return the SELECT of every view, in an order in which they can be made."""
-    if any(sign in str(lake.root) for sign in "*?"):  # a path is a pattern to DuckDB, and would reach other files
-        raise ConfigurationError(
-            f"The home folder {lake.root.parent} has * or ? in its name.",
-            "DuckDB takes these for patterns.",
-            "Move it, or choose another with --home.",
-        )
-    candles, observations = (
-        _select(lake.current_files(table), columns)
-        for table, columns in (("candles", COLUMNS), ("observations", OBSERVATIONS))
-    )
-    return {
-        "candles": f"{candles} ORDER BY instrument, timeframe, source, open_time",
-        "observations": f"{observations} ORDER BY instrument, name, source, about, known_at",
-        "btc_prices": "SELECT * FROM candles WHERE instrument LIKE 'BTC-%'",
-    }
-
-
-def _select(paths: list[Path], columns: dict[str, tuple[str, str]]) -> str:
-    if not paths:
-        empty = ", ".join(f"NULL::{_TYPES[kind]} AS {name}" for name, (kind, _) in columns.items())
-        return f"SELECT {empty} WHERE false"
-    listed = ", ".join("'" + str(p).replace("'", "''") + "'" for p in paths)
-    return f"SELECT {', '.join(columns)} FROM read_parquet([{listed}])"  # noqa: S608 - our own column names and paths
+    except (duckdb.Error, pl.exceptions.PolarsError) as error:
+        raise _refused(error) from error
 
 
 def _one_select(sql: str) -> duckdb.Statement:

@@ -14,7 +14,7 @@ from forecastle.clock import Clock
 from forecastle.errors import DataInvalid, DataMissing
 from forecastle.lake.describe import write_description
 from forecastle.lake.journal import Journal
-from forecastle.lake.layout import DatasetKey, SeriesKey
+from forecastle.lake.layout import DatasetKey, SeriesKey, Table
 from forecastle.lake.manifest import Cover, FileEntry, Span, State
 from forecastle.lake.proof import Problem, verify
 from forecastle.lake.reader import Reader
@@ -314,7 +314,7 @@ class Lake:
             for f in self._files("observations")
         ]
 
-    def _files(self, table: str) -> list[list[FileEntry]]:
+    def _files(self, table: Table) -> list[list[FileEntry]]:
         state = self._journal.state
         found = [state.files_of(key) for key in sorted(state.series) if key.table == table]
         return [files for files in found if files]
@@ -323,12 +323,17 @@ class Lake:
         """Compare every file ever committed with its hash, every current one with its rules, the logs too."""
         return verify(self._journal, self._reader)
 
-    def current_files(self, table: str) -> list[Path]:
-        """Return the places of the current files of a table, each checked against its hash."""
-        entries = [e for e in self._journal.state.current() if e.table == table]
-        for entry in entries:
-            self._reader.checked(entry)
-        return [self.root / entry.path for entry in entries]
+    def current_entries(self, table: Table) -> list[FileEntry]:
+        """Return the current files of a table, by series and time."""
+        return [entry for files in self._files(table) for entry in files]
+
+    def current_files(self, table: Table) -> list[Path]:
+        """Return the places of the current files of a table."""
+        return [self.root / entry.path for entry in self.current_entries(table)]
+
+    def checked(self, entry: FileEntry) -> bytes:
+        """Return the bytes of a file. Raises ``DataCorrupt`` where they are not those that were committed."""
+        return self._reader.checked(entry)
 
 
 def _one_source(what: str, sources: Sequence[str]) -> None:

@@ -64,7 +64,7 @@ def sift(rows: pl.DataFrame) -> Sifted:
     kept = numbered.filter(_others(rows.height, repeats, *bad.values())).sort("open_time")
     bad |= _overlaps(kept)
     if STEP in bad:
-        bad[STEP] = np.arange(rows.height)
+        bad[STEP] = np.setdiff1d(np.arange(rows.height), repeats)
     kept = kept.filter(_within(kept, _others(rows.height, *bad.values())))
     found = [*_invalid(numbered, bad), _repeated(numbered, repeats), _order(rows["open_time"])]
     return Sifted(kept.select(list(SCHEMA)), _quarantine(rows, bad), tuple(f for f in found if f))

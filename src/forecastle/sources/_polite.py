@@ -159,7 +159,7 @@ class Venue:
         self.status = answer.status
         self._note_clock(answer)
         if answer.status in LIMITED:
-            raise self.limited(_retry_after(answer, self.now()), "it wants fewer requests", answer.status)
+            raise self.limited(retry_after(answer, self.now()), "it wants fewer requests", answer.status)
         if answer.status in REFUSED:
             raise UpstreamRefused(
                 f"{self.name} refuses us: HTTP {answer.status}.", _REASONS[answer.status],
@@ -216,7 +216,7 @@ _REASONS: dict[int, str] = {
 }
 
 
-def _retry_after(answer: Answer, now: datetime) -> float | None:
+def retry_after(answer: Answer, now: datetime) -> float | None:
     """Return the seconds a Retry-After asks for (a number or an HTTP date); None where it says nothing of use."""
     told = answer.headers.get("retry-after", "").strip()
     if told.isdecimal() and len(told) <= 10:

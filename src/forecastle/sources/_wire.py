@@ -94,7 +94,9 @@ class Wire:
             return len(chunk) if len(kept) <= bound else _STOP
 
         if self._session is None:
-            self._session = curl_cffi.Session(trust_env=self.line.gateway is None, discard_cookies=True)
+            # trust_env=False does nothing in curl_cffi: only this keeps a proxy of the environment out of the way
+            direct = {curl_cffi.CurlOpt.NOPROXY: "*"} if self.line.gateway else {}
+            self._session = curl_cffi.Session(curl_options=direct, discard_cookies=True)
         try:
             response = self._session.request(
                 method,

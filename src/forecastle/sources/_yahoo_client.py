@@ -31,7 +31,7 @@ from yfinance.exceptions import YFException
 
 from forecastle.errors import ForecastleError, UpstreamError
 from forecastle.ports import Line
-from forecastle.sources._polite import LIMITED, REFUSED, Venue, _retry_after, venue_of
+from forecastle.sources._polite import LIMITED, REFUSED, Venue, retry_after, venue_of
 from forecastle.sources._wire import Answer, Fault, Wire
 from forecastle.sources._yahoo_answers import Chart, check_span, read_chart
 
@@ -160,7 +160,7 @@ class YahooSession(curl_cffi.Session):  # type: ignore[type-arg]
         except (Fault, UpstreamError) as error:
             raise NotConnected(str(error).split("\n", 1)[0]) from error
         if answer.status in LIMITED:
-            self.venue.limited(_retry_after(answer, self.venue.now()), "it wants fewer requests", answer.status)
+            self.venue.limited(retry_after(answer, self.venue.now()), "it wants fewer requests", answer.status)
         elif urlsplit(url).netloc == COOKIE_HOST:
             self._visited[url] = answer
         return answer
