@@ -115,7 +115,7 @@ class SeriesRequest(SpanRequest):
     timeframe: Timeframe = "1d"
     source: str | None = None
     as_of: Moment | None = None
-    """The lake as it was then, before later revisions; ``source`` may name several: a bar is of the first that has it."""
+    """The lake as it was then. ``source`` may name several: a bar is of the first that has it."""
 
 
 class FetchRequest(SpanRequest):

@@ -258,7 +258,7 @@ def test_a_dry_run_of_bad_rows_says_so_with_its_code(inside: Cli, home: Path, tm
 
 
 def test_a_second_writer_is_sent_away_with_the_name_of_the_first(cli: Cli, inside: Cli, own_copy: Path) -> None:
-    with writer_lock(own_copy / "raw", FixedClock(datetime(2026, 1, 1, tzinfo=UTC))):
+    with writer_lock(own_copy / "raw", FixedClock(datetime(2026, 1, 1, tzinfo=UTC)), Path("bundled")):
         ran = cli(*FETCH, "--json", home=own_copy)
         reader = inside("candles", "SPX.INDEX", "--start", "2018-12-28", home=own_copy)
     assert str(os.getpid()) in ran.complaint(5)[0]

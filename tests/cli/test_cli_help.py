@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 GROUPS = {"config", "lake", "volatility"}
 COMMANDS = {
     "demo", "doctor", "config show", "report", "fetch", "import", "candles", "sql", "quality", "lake list",
-    "lake verify", "volatility fit", "volatility forecast", "volatility rolling", "volatility backtest",
+    "lake verify", "lake export", "lake revisions", "sync", "volatility fit", "volatility forecast",
+    "volatility rolling", "volatility backtest",
     "volatility compare",
 }  # fmt: skip
 """The names that INTERFACES.md fixes and that are built so far."""

@@ -115,7 +115,7 @@ def test_another_company_after_a_long_hole_is_told_and_a_mere_hole_is_not(column
     assert _found(_changed(stock, other)) == [(BAR, "two_companies")]
 
 
-@settings(max_examples=25)
+@settings(max_examples=80)
 @given(
     seed=st.integers(0, 10_000),
     kind=st.sampled_from([("BTC-USDT", "1d"), ("AAPL", "1d"), ("SPX.INDEX", "1d"), ("ETH-USDT", "1h")]),

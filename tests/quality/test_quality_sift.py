@@ -140,7 +140,10 @@ def test_of_bars_that_overlap_the_later_one_goes_and_the_next_is_measured_by_wha
 def test_rows_of_another_timeframe_go_altogether() -> None:
     done = sift(_frame([_row(min(hour, 7), minutes=1440) for hour in range(9)]))  # the last one stands there twice
     assert (done.rows.height, set(done.quarantined["reason"])) == (0, {"wrong_step"})
-    assert [(f.kind, f.severity, f.count) for f in done.findings] == [("wrong_step", "invalid", 8)]
+    assert [(f.kind, f.severity, f.count) for f in done.findings] == [
+        ("wrong_step", "invalid", 8),
+        ("duplicate", "note", 1),
+    ]
 
 
 def test_a_time_that_is_missing_is_a_breach_and_no_duplicate() -> None:

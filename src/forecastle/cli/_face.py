@@ -59,9 +59,12 @@ class Face:
     def workspace(self) -> Workspace:
         """Open the home on first use."""
         workspace = app.look.open_workspace(Path(self.home) if self.home else None)
-        level = {0: workspace.settings.log.level, 1: "info"}.get(self.verbose, "debug")
-        telemetry.configure(level)
+        telemetry.configure(self.log_level(workspace.settings.log.level))
         return workspace
+
+    def log_level(self, otherwise: str) -> str:
+        """Return the level that ``-v`` and ``-vv`` ask for, else the one given."""
+        return {0: otherwise, 1: "info"}.get(self.verbose, "debug")
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[Progress]:
@@ -99,9 +102,13 @@ def command(group: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], 
 
         def run(*, json_: bool, home: str | None, verbose: int, **options: Any) -> None:
             face = Face(home, verbose, json_)
-            with telemetry.timed(f"forecastle {name}"):
-                code = _answered(face, lambda: function(face, **options))
-            raise typer.Exit(code)
+            telemetry.configure(face.log_level("warning"))
+
+            def job() -> Answer:
+                with telemetry.timed(f"forecastle {name}"):
+                    return function(face, **options)
+
+            raise typer.Exit(_answered(face, job))
 
         own = [p.replace(kind=keyword) for p in own]
         run.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from forecastle.cli import _options as option
-from forecastle.cli._face import Answer, Face, command, out
+from forecastle.cli._face import Answer, Face, command, complain, out
 from forecastle.cli._late import app, requests, show
 from forecastle.errors import ForecastleError, RequestInvalid
 
@@ -92,7 +92,7 @@ class _Told:
         if self.failed and not self.document["results"]:
             raise self.failed[0]
         for error in self.failed:
-            self.lines.append(f"FAILED: {' '.join((error.what, error.why, error.hint))}")
+            complain(error, as_json=False)
         return Answer(self.name, self.document, self.lines, max((e.exit_code for e in self.failed), default=0))
 
 
@@ -102,9 +102,9 @@ def _fetch_answer(name: str, outcome: Outcome) -> _Told:
          "start": f.start, "end": f.end, "added": f.added, "revised": f.revised, "unchanged": f.unchanged,
          "quarantined": f.quarantined, "observations": f.observations, "csv_files": f.csv_files,
          "gave_up": f.gave_up.document() if f.gave_up else None}
-        for f in outcome.brought if f.start is not None or f.gave_up is None
+        for f in outcome.brought if f.gave_up is None or f.added + f.revised + f.unchanged
     ]  # fmt: skip
-    lines = [line for f in outcome.brought for line in _fetch_lines(f)]
+    lines = [line for f in outcome.brought for line in _fetch_lines(f)] if results else []
     document = {"results": results, "failed": [e.document() for e in outcome.failed]}
     return _Told(name, document, lines, outcome.failed)
 
@@ -112,7 +112,7 @@ def _fetch_answer(name: str, outcome: Outcome) -> _Told:
 def _fetch_lines(f: Fetched) -> list[str]:
     head = f"{f.instrument} {f.timeframe} from {f.source}{' (SIMULATED, not a market)' if f.simulated else ''}: "
     lines = []
-    if f.start is not None and f.end is not None:
+    if f.start is not None and f.end is not None and (f.gave_up is None or f.added + f.revised + f.unchanged):
         counts = f"{f.added} added, {f.revised} revised, {f.unchanged} there already"
         counts += f", {f.quarantined} quarantined" if f.quarantined else ""
         counts += f", {f.observations} observations" if f.observations else ""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from forecastle.nouns.findings import QualityDetail
 
+PRICES = ("open", "high", "low", "close")
 SHOWN = 20
 """So many bars pointed out, and rows in quarantine, are shown to a person; ``--json`` has all."""
 
@@ -62,7 +63,7 @@ def _aside(detail: QualityDetail) -> list[RenderableType]:
         return []
     first = detail.quarantined.head(SHOWN)
     rows = [
-        (r["open_time"] or "-", *(r[c] for c in ("open", "high", "low", "close", "volume")), r["origin"], r["reason"])
+        ["-" if r[c] is None else r[c] for c in ("open_time", *PRICES, "volume", "origin", "reason")]
         for r in first.iter_rows(named=True)
     ]
     columns = ("opens (UTC)", ">open", ">high", ">low", ">close", ">volume", "from", "reason")
