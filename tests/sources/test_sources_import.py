@@ -409,3 +409,29 @@ def test_two_offsets_in_one_column_are_read_each_by_its_own_and_told(workspace: 
     assert done.candles is not None
     written = [datetime.fromisoformat(line.split(",")[0]) for line in path.read_text().splitlines()[1:]]
     assert set(done.candles.frame["open_time"]) | set(done.quarantined["open_time"]) == set(written)
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("name", "instrument", "kind"),
+    [
+        ("4063-T-1d-bad-stock-split", "4063.T", "wrong_split"),
+        ("8TRA-DE-1d-missing-div-adjust", "8TRA.DE", "missing_dividend"),
+        ("ABDP-L-1d-bad-div", "ABDP.L", "wrong_dividend"),
+        ("AET-L-1d-100x-error", "AET.L", "wrong_unit"),
+        ("JENYX-1d-cg-double-count", "JENYX", "doubled_dividend"),
+    ],
+)
+def test_what_yahoo_got_wrong_is_told_on_import_and_not_of_the_repaired_twin(
+    workspace: Workspace, shared_data: Path, name: str, instrument: str, kind: str
+) -> None:
+    folder = shared_data / "known_dirty/yahoo_price_errors"
+    broken, repaired = (
+        {
+            f.kind
+            for f in _import(workspace, folder / f"{name}{end}.csv", instrument=instrument, source=s).quality.findings
+        }
+        for end, s in (("", "broken"), ("-fixed", "repaired"))
+    )
+    assert kind in broken
+    assert kind not in repaired

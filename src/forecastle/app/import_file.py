@@ -10,7 +10,7 @@ import polars as pl
 from forecastle.errors import DataInvalid
 from forecastle.lake import DatasetKey, WriteResult
 from forecastle.nouns import Candles, Finding, QualityReport
-from forecastle.quality import Sifted, inspect_candles, inspect_times, sift
+from forecastle.quality import Sifted, inspect_actions, inspect_candles, inspect_times, sift
 from forecastle.requests import ImportRequest
 from forecastle.sources.file import FileMapping, FileReading, read_file
 from forecastle.workspace import Workspace
@@ -66,10 +66,17 @@ def _report(request: ImportRequest, reading: FileReading, sifted: Sifted) -> Qua
     findings = (
         *inspect_times(reading.times), *reading.findings,
         *(_in_the_file(finding, reading.places) for finding in sifted.findings),
+        *_of_actions(reading),
     )  # fmt: skip
     return QualityReport(
         request.instrument, request.timeframe, request.source, reading.mapping.rows, start, end, findings  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def _of_actions(reading: FileReading) -> tuple[Finding, ...]:
+    if reading.actions is None:
+        return ()
+    return inspect_actions(reading.actions, reading.mapping.adjusted or "splits")
 
 
 def _in_the_file(finding: Finding, places: pl.Series) -> Finding:

@@ -31,7 +31,7 @@ _KINDS = {"timestamp[us, UTC]": _MOMENT, "float64": pa.float64(), "string": pa.s
 
 @contextmanager
 def database_of(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a DuckDB database in memory that sees ``candles`` and ``observations`` of a lake, as they are at this moment.
+    """Open a DuckDB database in memory that sees ``candles`` and ``observations`` of a lake, as they are now.
 
     Raises ``DataCorrupt`` where a file that was needed is not the one that was committed.
     """

@@ -51,7 +51,8 @@ class FileReading:
 
     ``aside`` has the rows that cannot be read as bars, with the further column ``reason``; ``findings`` tells of them
     and of rows without any number, which say nothing and are left out. ``places[i]`` is where row i of ``rows``
-    stands in the file, from 0; ``times`` are all times of the file as they are written.
+    stands in the file, from 0; ``times`` are all times of the file as they are written. ``actions`` has the columns
+    ``open_time close adj_close dividend split`` where the file tells of dividends and splits, else None.
     """
 
     rows: pl.DataFrame
@@ -60,6 +61,7 @@ class FileReading:
     places: pl.Series
     times: pl.Series
     mapping: FileMapping
+    actions: pl.DataFrame | None = None
 
 
 def read_file(request: ImportRequest) -> FileReading:
@@ -87,8 +89,19 @@ def read_file(request: ImportRequest) -> FileReading:
     good, aside, empty = _parted(rows.select(list(SCHEMA)), marks, [n.values for n in numbers.values()])
     return FileReading(
         good.select(list(SCHEMA)), aside.select([*SCHEMA, "reason"]), _findings(aside, empty), good["place"],
-        table.frame[columns["open_time"]], mapping,
+        table.frame[columns["open_time"]], mapping, _actions(table, rows.select("open_time", "close")),
     )  # fmt: skip
+
+
+_ACTIONS = {"adj_close": "adj_close", "dividends": "dividend", "stock_splits": "split"}
+"""What yfinance calls the columns of adjusted closes and corporate actions, and what we do."""
+
+
+def _actions(table: RawTable, bars: pl.DataFrame) -> pl.DataFrame | None:
+    named = {_ACTIONS[plain_name(c)]: c for c in table.frame.columns if plain_name(c) in _ACTIONS}
+    if not table.header or len(named) < len(_ACTIONS):
+        return None
+    return bars.with_columns(_number(table, ours, theirs).values.alias(ours) for ours, theirs in named.items())
 
 
 def names_of_columns(path: Path) -> list[str]:
