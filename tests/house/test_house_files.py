@@ -91,10 +91,16 @@ def _targets() -> set[str]:
 
 
 def test_make_knows_its_targets_and_lists_them() -> None:
-    promised = {"setup", "demo", "test", "check", "bench", "docs", "results"}
+    promised = {"setup", "demo", "test", "check", "bench", "docs", "results", "quality", "torture"}
     assert promised <= _targets()
     listed = {line.split()[0] for line in _run("make", "--no-print-directory", "help").stdout.splitlines()}
     assert promised <= listed
+
+
+def test_the_table_of_sources_is_what_the_sources_say() -> None:
+    check = [sys.executable, "docs/make_sources.py", "--check"]
+    ran = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_conda_installs_what_pip_installs() -> None:

@@ -1,12 +1,14 @@
-"""Tables of the lake as DuckDB sees them: the current files, each compared with its hash when it is opened.
+"""Tables of the lake as DuckDB sees them: the current files, each compared with its hash before it is read.
 
 DuckDB opens no file itself. It hands what a question asks for to Arrow, which knows from the manifest what each file
-can hold and opens only those that matter; the bytes it gets are those that were hashed.
+can hold: only those that matter are checked and read, so that a question costs what it asks for, however large the lake.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
@@ -14,12 +16,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
-from pyarrow.fs import FSSpecHandler, PyFileSystem
+from pyarrow.fs import LocalFileSystem
 
 from forecastle.errors import DataCorrupt
 from forecastle.lake.describe import COLUMNS, OBSERVATIONS
 from forecastle.lake.layout import SeriesKey, Table
 from forecastle.lake.manifest import FileEntry
+from forecastle.lake.reader import THREADS
 from forecastle.lake.store import Lake
 
 TABLES: dict[Table, dict[str, tuple[str, str]]] = {"candles": COLUMNS, "observations": OBSERVATIONS}
@@ -35,55 +38,48 @@ def database_of(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
 
     Raises ``DataCorrupt`` where a file that was needed is not the one that was committed.
     """
-    files = _Files(lake)
+    tables: dict[Table, _Checked] = {table: _Checked(lake, table) for table in TABLES}
     try:
         with duckdb.connect(":memory:") as database:
             database.execute("SET TimeZone = 'UTC'")
-            for table in TABLES:
-                database.register(table, _dataset(files, lake.current_entries(table), table))
+            for name, table in tables.items():
+                database.register(name, table)
             yield database
     except duckdb.Error as error:
-        if files.damage:
-            raise files.damage from error
+        for table in tables.values():
+            if table.damage:
+                raise DataCorrupt(table.damage.what, table.damage.why, table.damage.hint) from error
         raise
 
 
-class _Files(FSSpecHandler):  # type: ignore[misc]  # pyarrow has no types
-    """What Arrow opens files through; ``damage`` is what was wrong with one, for Arrow keeps only the words."""
+class _Checked(ds.FileSystemDataset):  # type: ignore[misc]  # pyarrow has no types
+    """The current files of one table.
 
-    def __init__(self, lake: Lake) -> None:
+    ``damage`` is what was wrong with one of them: DuckDB keeps only the words of an error.
+    """
+
+    def __init__(self, lake: Lake, table: Table) -> None:
+        entries = lake.current_entries(table)
+        schema = pa.schema([(name, _KINDS[kind]) for name, (kind, _) in TABLES[table].items()])
+        disk, parquet, fragments = LocalFileSystem(), ds.ParquetFileFormat(), []
         self._lake = lake
-        self.entries: dict[str, FileEntry] = {}
+        self._entries = {str(lake.root.absolute() / entry.path): entry for entry in entries}
         self.damage: DataCorrupt | None = None
+        for key, group in groupby(self._entries.items(), key=lambda item: item[1].series):
+            series = _of_series(key)
+            fragments += [parquet.make_fragment(path, disk, series & _of_time(entry)) for path, entry in group]
+        super().__init__(fragments, schema, parquet, disk)
 
-    def get_type_name(self) -> str:
-        """Return the name of this kind of files."""
-        return "lake"
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    __hash__ = object.__hash__
-
-    def open_input_file(self, path: str) -> pa.BufferReader:
-        """Return the bytes of a file, checked."""
+    def scanner(self, columns: list[str] | None = None, filter: ds.Expression | None = None) -> ds.Scanner:  # noqa: A002
+        """Return what reads the rows that pass ``filter``; DuckDB calls it once for each use of the table."""
+        wanted = [self._entries[fragment.path] for fragment in self.get_fragments(filter)]
         try:
-            return pa.BufferReader(self._lake.checked(self.entries[path]))
+            with ThreadPoolExecutor(THREADS) as pool:
+                deque(pool.map(self._lake.checked, wanted), maxlen=0)
         except DataCorrupt as error:
             self.damage = error
             raise
-
-
-def _dataset(files: _Files, entries: Sequence[FileEntry], table: Table) -> ds.Dataset:
-    schema = pa.schema([(name, _KINDS[kind]) for name, (kind, _) in TABLES[table].items()])
-    system, parquet, fragments = PyFileSystem(files), ds.ParquetFileFormat(), []
-    files.entries |= {entry.path: entry for entry in entries}
-    for key, group in groupby(entries, key=lambda entry: entry.series):
-        series = _of_series(key)
-        fragments += [
-            parquet.make_fragment(entry.path, system, partition_expression=series & _of_time(entry)) for entry in group
-        ]
-    return ds.FileSystemDataset(fragments, schema, parquet, system)
+        return super().scanner(columns=columns, filter=filter)
 
 
 def _of_series(key: SeriesKey) -> Any:
