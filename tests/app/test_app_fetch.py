@@ -236,6 +236,29 @@ def test_rows_that_cannot_be_candles_are_kept_apart_with_their_reason(workspace:
     assert stored(workspace)["open_time"].to_list() == [day(n) for n in range(100) if n not in (3, 8)]
 
 
+def test_a_bad_bar_that_the_venue_puts_right_is_brought_by_the_next_run(workspace: Workspace, venues: Venues) -> None:
+    good = make_candles(10, start="2026-11-09").frame
+    glitch = pl.when(pl.col("open_time") == good["open_time"][6])
+    venues["first"] = source = Scripted("first", good.with_columns(close=glitch.then(float("nan")).otherwise("close")))
+    for _ in range(2):
+        fetch(workspace, ask(start=good["open_time"][0])).settled()
+        assert stored(workspace).height == 9
+    assert workspace.lake.quarantined(KEY).height == 1, "the same bad row is kept once"
+    source.frame = good
+    assert fetch(workspace, ask(start=good["open_time"][0])).settled()[0].added == 1
+    assert stored(workspace).equals(good)
+
+
+def test_where_the_whole_history_cannot_be_had_anew_nothing_is_mixed(workspace: Workspace, venues: Venues) -> None:
+    venues["first"] = source = Scripted("first", WHOLE.frame.head(80), adjusted="splits")
+    fetch(workspace, ask())
+    source.frame = WHOLE.frame.with_columns((pl.col(c) / 4).alias(c) for c in ("open", "high", "low", "close"))
+    source.fault, source.fails_at = SourceLimited("w", "Only 730 days.", "d"), source.pages_given + 3
+    (error,) = fetch(workspace, ask()).failed
+    assert "adjusted all of BTC-USDT 1d anew" in error.what
+    assert stored(workspace).equals(WHOLE.frame.head(80))
+
+
 def test_rows_of_the_future_are_refused(workspace: Workspace, venues: Venues) -> None:
     venues["first"] = Scripted("first", make_candles(5, start="2027-01-01").frame)
     (error,) = fetch(workspace, ask()).failed

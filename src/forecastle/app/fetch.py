@@ -27,6 +27,9 @@ PAGES, ROWS = 20, 50_000
 REVISIT = 3
 """Bars at the end of what is there that are asked for again: the latest are the likeliest to be revised."""
 
+MAY_BE_MENDED = timedelta(days=7)
+"""Bars younger than this that could not be candles are asked for again: venues put the latest right."""
+
 
 @dataclass
 class Fetched:
@@ -189,9 +192,21 @@ class _Job:
         batches = self._batches(since, until)
         first = next(batches, None)
         if first is not None and self._rebased(first):
-            first, batches = None, self._batches(self.lake.covered(self.key)[0][0], until)
+            first, batches = None, self._anew(until)
         for batch in itertools.chain([first] if first else [], batches):
             self._store(batch)
+
+    def _anew(self, until: datetime | None) -> Iterator[list[Page]]:
+        """Yield the whole history that the lake has of the source, adjusted anew; raises ``SourceLimited``."""
+        begin = self.lake.covered(self.key)[0][0]
+        try:
+            yield from self._batches(begin, until)
+        except SourceLimited as error:
+            raise SourceLimited(
+                f"{self.source.name} has adjusted all of {self.instrument} {self.timeframe} anew: a split?",
+                f"The lake has it from {begin:%Y-%m-%d} on, and that far back it cannot be fetched again: {error.why}",
+                "Nothing was mixed. Fetch it into another home, or import the older part under another --source name.",
+            ) from error
 
     def _batches(self, since: datetime | None, until: datetime | None) -> Iterator[list[Page]]:
         pages = self.source.pages(self.instrument, self.timeframe, since, until)
@@ -219,7 +234,8 @@ class _Job:
         except DataMissing:
             return False
         both = batch[0].rows.join(held, on="open_time", suffix="_held").drop_nulls(["close", "close_held"])
-        return both.height > 0 and bool(((both["close"] / both["close_held"] - 1).abs() > 1e-3).all())
+        moved = (both["close"] / both["close_held"] - 1).abs()
+        return both.height > 0 and bool((moved > 1e-3).all() or (moved > 0.05).any())
 
     def _store(self, batch: Sequence[Page]) -> None:
         rows = pl.concat([page.rows.select(list(SCHEMA)) for page in batch])
@@ -230,16 +246,21 @@ class _Job:
         _not_of_the_future(self.source.name, rows, self.now)
         sifted = sift(rows)
         if sifted.quarantined.height:
-            origin = f"{self.source.name} {covers[0]:%Y-%m-%d} to {covers[1]:%Y-%m-%d}"
-            self.fetched.quarantined += self.lake.quarantine(self.key, sifted.quarantined, origin)
+            self.fetched.quarantined += self.lake.quarantine(self.key, sifted.quarantined, self.source.name)
+            covers = (covers[0], min(covers[1], self._last_word(sifted.quarantined, covers[1])))
+        for observations in (o for page in batch for o in page.observations if len(o)):
+            self.fetched.observations += self.lake.observe(observations).added
         facts = self.source.facts
         candles = Candles(
             self.instrument, self.timeframe, self.source.name, sifted.rows, facts.adjusted, facts.prices
         )  # fmt: skip
-        self._write(candles, covers)
-        for observations in (o for page in batch for o in page.observations if len(o)):
-            self.fetched.observations += self.lake.observe(observations).added
+        self._write(candles, covers)  # last: what it says was answered is then stored
         self.stored.append(covers)
+
+    def _last_word(self, quarantined: pl.DataFrame, until: datetime) -> datetime:
+        """Return the open of the first bad bar that the source may still put right, else ``until``."""
+        recent = quarantined.filter(pl.col("open_time") > self.now - MAY_BE_MENDED)["open_time"]
+        return min(until, *recent) if len(recent) else until
 
     def _write(self, candles: Candles, covers: Span) -> None:
         asked = covers if covers[0] < covers[1] else None

@@ -30,7 +30,7 @@ FIRST: dict[Table, str] = {"candles": "open_time", "observations": "about", "qua
 UNIQUE: dict[Table, list[str]] = {
     "candles": ["open_time"],
     "observations": ["about", "known_at"],
-    "quarantine": [c for c in QUARANTINED if c != "found_at"],
+    "quarantine": [c for c in QUARANTINED if c not in ("origin", "found_at")],
 }
 ORDER: dict[Table, list[str]] = {
     "candles": ["open_time"],

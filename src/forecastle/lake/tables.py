@@ -1,7 +1,7 @@
 """Tables of the lake as DuckDB sees them: the current files, each compared with its hash before it is read.
 
 DuckDB opens no file itself. It hands what a question asks for to Arrow, which knows from the manifest what each file
-can hold: only those that matter are checked and read, so that a question costs what it asks for, however large the lake.
+can hold: only those that matter are checked and read. A question costs what it asks for, however large the lake.
 """
 
 from __future__ import annotations
