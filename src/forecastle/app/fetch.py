@@ -13,7 +13,7 @@ from forecastle.errors import DataInvalid, DataMissing, ForecastleError, LakeLoc
 from forecastle.lake import DatasetKey, Lake
 from forecastle.nouns import Candles, Instrument
 from forecastle.nouns.candles import SCHEMA
-from forecastle.ports import Page, Progress, Source, silent
+from forecastle.ports import Page, Progress, Source, SourceFacts, silent
 from forecastle.quality import sift
 from forecastle.requests import FetchRequest
 from forecastle.sessions import Timeframe
@@ -38,6 +38,7 @@ class Fetched:
     instrument: Instrument
     timeframe: Timeframe
     source: str
+    facts: SourceFacts
     added: int = 0
     revised: int = 0
     unchanged: int = 0
@@ -141,7 +142,9 @@ class _Job:
     def __post_init__(self) -> None:
         simulated = isinstance(self.source, Simulated)
         self.key = DatasetKey(self.source.name, self.instrument.id, self.timeframe)
-        self.fetched = Fetched(self.instrument, self.timeframe, self.source.name, simulated=simulated)
+        self.fetched = Fetched(
+            self.instrument, self.timeframe, self.source.name, self.source.facts, simulated=simulated
+        )
         self.now = self.workspace.clock.now()
         self.lake: Lake = self.workspace.lake
 
