@@ -14,6 +14,7 @@ import pytest
 import forecastle as fc
 from forecastle.app import export, sync
 from forecastle.app import fetch as module
+from forecastle.app._wanting import overlap
 from forecastle.app.fetch import fetch
 from forecastle.app.look import load
 from forecastle.errors import DataInvalid, DataMissing, ForecastleError, LakeLocked, SourceLimited, UpstreamError
@@ -28,6 +29,7 @@ from making import make_candles
 
 WHOLE = make_candles(100)
 START = WHOLE.start
+EDGE = overlap("1d")
 KEY = DatasetKey("first", "BTC-USDT", "1d")
 
 
@@ -47,6 +49,8 @@ class Scripted:
     fall_back: tuple[str, ...] = ()
     asked: list[tuple[datetime | None, datetime | None]] = field(default_factory=list)
     pages_given: int = 0
+    reach: datetime | None = None
+    leaves_out: tuple[int, int] = (0, 0)
     observed: tuple[Observations, ...] = ()
 
     @property
@@ -56,7 +60,11 @@ class Scripted:
     def pages(
         self, instrument: Instrument, timeframe: Timeframe, start: datetime | None, end: datetime | None
     ) -> Iterator[Page]:
+        """``reach`` bounds how far back it goes; bars ``leaves_out`` are not answered yet."""
         self.asked.append((start, end))
+        if self.reach and start and start < self.reach:
+            raise SourceLimited("Too old.", f"Only from {self.reach} on.", "Ask another.")
+        start = start or self.reach
         rows = self.frame.filter(pl.col("open_time") >= (start or START))
         rows = rows.filter(pl.col("close_time") <= end) if end else rows
         since = start or START
@@ -68,7 +76,11 @@ class Scripted:
             last = part["close_time"].max()
             assert isinstance(last, datetime)
             self.pages_given += 1
-            yield Page(part, since, last, self.observed if n == 0 else ())
+            left_out = part["open_time"].is_between(day(self.leaves_out[0]), day(self.leaves_out[1]), closed="left")
+            if left_out.any():
+                yield Page(part.filter(~left_out), since, day(self.leaves_out[0]))
+            else:
+                yield Page(part, since, last, self.observed if n == 0 else ())
             since = last
 
 
@@ -106,7 +118,7 @@ def test_a_fault_costs_nothing_that_came_before_and_the_next_run_goes_on_from_th
         assert have == 10 * fails_at
         source.asked.clear()
         assert fetch(home, ask()).settled()[0].added == 100 - have
-        expected = None if fails_at == 0 else day(have - module.REVISIT)
+        expected = None if fails_at == 0 else day(have) - EDGE
         assert source.asked == [(expected, None)], "only what is wanting, and the last bars again"
         assert stored(home).equals(WHOLE.frame)
         assert home.lake.verify() == []
@@ -138,7 +150,7 @@ def test_an_earlier_start_asks_for_the_earlier_part_only_and_holes_of_the_source
     fetch(workspace, ask(start=day(20), end=day(75)))
     source.asked.clear()
     fetch(workspace, ask(start=day(5), end=day(75)))
-    assert source.asked == [(day(5), day(20))]
+    assert source.asked == [(day(5), day(20) + EDGE)]
     assert stored(workspace).equals(holed.filter(pl.col("open_time") >= day(5)))
 
 
@@ -209,10 +221,13 @@ def test_a_locked_lake_is_not_the_fault_of_the_source(
     def locked(*_: object) -> None:
         raise LakeLocked("a", "b", "c")
 
+    waited: list[float] = []
+    monkeypatch.setattr("forecastle.workspace.pause", waited.append)
     monkeypatch.setattr(type(workspace.lake), "write", locked)
-    with pytest.raises(LakeLocked):
-        fetch(workspace, ask("first,second"))
+    (error,) = fetch(workspace, ask("first,second")).failed
+    assert isinstance(error, LakeLocked)
     assert venues["second"].asked == []
+    assert 20 < sum(waited) < 60, "a short write of another process is waited for"
 
 
 def test_one_series_that_fails_does_not_stop_the_others(workspace: Workspace, venues: Venues) -> None:
@@ -234,6 +249,109 @@ def test_rows_that_cannot_be_candles_are_kept_apart_with_their_reason(workspace:
     kept = workspace.lake.quarantined(KEY)
     assert kept.select("open_time", "reason").rows() == [(day(3), "not_a_number"), (day(8), "negative_volume")]
     assert stored(workspace)["open_time"].to_list() == [day(n) for n in range(100) if n not in (3, 8)]
+
+
+def test_a_bar_across_the_border_of_two_questions_is_brought(workspace: Workspace, venues: Venues) -> None:
+    venues["first"] = Scripted("first")
+    fetch(workspace, ask(start=day(40) + timedelta(hours=6), end=day(60)))
+    fetch(workspace, ask(start=day(20), end=day(60)))
+    assert stored(workspace).equals(WHOLE.frame.slice(20, 40))
+
+
+def test_what_a_source_has_not_answered_yet_is_asked_for_again(workspace: Workspace, venues: Venues) -> None:
+    venues["first"] = source = Scripted("first", leaves_out=(33, 36))
+    fetch(workspace, ask())
+    assert stored(workspace).height == 97
+    source.leaves_out = (0, 0)
+    fetch(workspace, ask())
+    assert stored(workspace).equals(WHOLE.frame)
+
+
+def test_without_a_start_everything_is_meant_also_after_a_fetch_with_one(workspace: Workspace, venues: Venues) -> None:
+    venues["first"] = source = Scripted("first")
+    fetch(workspace, ask(start=day(50)))
+    fetch(workspace, ask())
+    assert stored(workspace).equals(WHOLE.frame)
+    source.asked.clear()
+    fetch(workspace, ask())
+    assert source.asked == [(day(100) - EDGE, None)], "the beginning was asked for: it is not asked for again"
+
+
+def test_what_is_out_of_reach_by_now_stays_a_hole_and_does_not_stop_the_rest(
+    workspace: Workspace, venues: Venues
+) -> None:
+    venues["first"] = source = Scripted("first", WHOLE.frame.head(30))
+    fetch(workspace, ask(start=day(0)))
+    source.frame, source.reach = WHOLE.frame, day(60)
+    (done,) = fetch(workspace, ask(start=day(0))).settled()
+    assert "no longer reaches back" in done.notes[0]
+    assert stored(workspace).equals(pl.concat([WHOLE.frame.head(30), WHOLE.frame.slice(60)]))
+    source.asked.clear()
+    assert fetch(workspace, ask(start=day(0))).settled()[0].notes == []
+    assert source.asked == [(day(100) - EDGE, None)]
+
+
+def test_that_all_was_asked_for_is_no_answer_to_an_explicit_start(workspace: Workspace, venues: Venues) -> None:
+    """A venue that serves the last bars only has to name its limit, and the next one is asked."""
+    venues["first"], venues["second"] = Scripted("first", reach=day(60)), Scripted("second")
+    fetch(workspace, ask("first,second"))
+    limited, whole = fetch(workspace, ask("first,second", start=day(10))).settled()
+    assert isinstance(limited.gave_up, SourceLimited)
+    assert whole.added == 90
+
+
+def test_an_outage_is_no_reason_to_ask_somebody_nobody_named(workspace: Workspace, venues: Venues) -> None:
+    fault = UpstreamError("It is down.", "503.", "Later.")
+    venues["first"] = Scripted("first", fails_at=0, fault=fault, fall_back=("second",))
+    venues["second"] = Scripted("second")
+    assert fetch(workspace, ask()).failed == (fault,)
+    assert venues["second"].asked == []
+
+
+def test_a_damaged_series_does_not_stop_the_others(workspace: Workspace, venues: Venues) -> None:
+    venues["first"] = Scripted("first")
+    request = build(FetchRequest, instruments=("BTC-USDT", "ETH-USDT"), sources="first", again=True)
+    fetch(workspace, request)
+    (file,) = (workspace.lake.root / "first" / "BTC-USDT").rglob("*.parquet")
+    file.write_bytes(file.read_bytes()[:-9] + b"something")
+    venues["first"].frame = WHOLE.frame.slice(3).with_columns(volume=pl.col("volume") + 1)
+    outcome = fetch(workspace, request)
+    assert [type(e).__name__ for e in outcome.failed] == ["DataCorrupt"]
+    assert [f.revised for f in outcome.brought] == [0, 97]
+
+
+def test_one_corrected_bar_is_no_split(workspace: Workspace, venues: Venues) -> None:
+    last = pl.col("open_time") == day(79)
+    up = [pl.when(last).then(pl.col(c) * 1.25).otherwise(pl.col(c)).alias(c) for c in ("high", "close")]
+    venues["first"] = source = Scripted("first", WHOLE.frame.head(80).with_columns(up), adjusted="splits")
+    fetch(workspace, ask())
+    source.frame, source.reach = WHOLE.frame, day(70)
+    assert fetch(workspace, ask()).settled()[0].notes == []
+    assert stored(workspace).equals(WHOLE.frame)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(("first", "then"), [((0, 20), (50, 100)), ((50, 100), (0, 30)), ((0, 80), (40, 100))])
+def test_ranges_fetched_before_and_after_a_split_are_of_one_basis(
+    workspace: Workspace, venues: Venues, first: tuple[int, int], then: tuple[int, int], again: bool
+) -> None:
+    venues["first"] = source = Scripted("first", adjusted="splits")
+    fetch(workspace, ask(start=day(first[0]), end=day(first[1])))
+    source.frame = WHOLE.frame.with_columns((pl.col(c) * 0.97).alias(c) for c in ("open", "high", "low", "close"))
+    fetch(workspace, ask(start=day(then[0]), end=day(then[1]), again=again)).settled()
+    assert stored(workspace).equals(source.frame.filter(pl.col("open_time").is_in(stored(workspace)["open_time"])))
+    assert stored(workspace).height >= 50
+
+
+def test_an_observation_that_is_refused_does_not_cost_the_candles(workspace: Workspace, venues: Venues) -> None:
+    frame = pl.DataFrame({"about": [day(5)], "known_at": [day(5)], "value": [0.24]}).with_columns(
+        pl.col("about", "known_at").cast(pl.Datetime("us", "UTC"))
+    )
+    units = [Observations(Instrument.parse("BTC-USDT"), "dividend", u, "first", frame) for u in ("USD", "GBP")]
+    venues["first"] = Scripted("first", observed=tuple(units))
+    done = fetch(workspace, ask()).settled()[0]
+    assert done.added == 100
+    assert "dividend was not stored" in done.notes[0]
 
 
 def test_a_bad_bar_that_the_venue_puts_right_is_brought_by_the_next_run(workspace: Workspace, venues: Venues) -> None:

@@ -89,7 +89,7 @@ class _Told:
     failed: tuple[ForecastleError, ...]
 
     def done(self) -> Answer:
-        if self.failed and not self.document["results"]:
+        if len(self.failed) == 1 and not self.document["results"]:
             raise self.failed[0]
         for error in self.failed:
             complain(error, as_json=False)
@@ -102,8 +102,8 @@ def _fetch_answer(name: str, outcome: Outcome) -> _Told:
          "start": f.start, "end": f.end, "added": f.added, "revised": f.revised, "unchanged": f.unchanged,
          "quarantined": f.quarantined, "observations": f.observations, "csv_files": f.csv_files,
          "adjusted": f.facts.adjusted, "prices": f.facts.prices, "volume_unit": f.facts.volume,
-         "gave_up": f.gave_up.document() if f.gave_up else None}
-        for f in outcome.brought if f.gave_up is None or f.added + f.revised + f.unchanged
+         "notes": f.notes, "gave_up": f.gave_up.document() if f.gave_up else None}
+        for f in outcome.brought if f.gave_up is None or f.rows
     ]  # fmt: skip
     lines = [line for f in outcome.brought for line in _fetch_lines(f)] if results else []
     document = {"results": results, "failed": [e.document() for e in outcome.failed]}
@@ -113,14 +113,14 @@ def _fetch_answer(name: str, outcome: Outcome) -> _Told:
 def _fetch_lines(f: Fetched) -> list[str]:
     head = f"{f.instrument} {f.timeframe} from {f.source}{' (SIMULATED, not a market)' if f.simulated else ''}: "
     lines = []
-    if f.start is not None and f.end is not None and (f.gave_up is None or f.added + f.revised + f.unchanged):
+    if f.start is not None and f.end is not None and (f.gave_up is None or f.rows):
         counts = f"{f.added} added, {f.revised} revised, {f.unchanged} there already"
         counts += f", {f.quarantined} quarantined" if f.quarantined else ""
         counts += f", {f.observations} observations" if f.observations else ""
         lines.append(f"{head}{counts}; the lake holds {f.start:%Y-%m-%d} to {f.end:%Y-%m-%d}")
     if f.gave_up is not None:
         lines.append(f"{head}{f.gave_up.what} {f.gave_up.why}")
-    return lines
+    return [*lines, *(f"{head}{note}" for note in f.notes)]
 
 
 def candles(
