@@ -40,6 +40,9 @@ check: $(VENV)/.dev ## lint, format, types, import rules
 test: check ## check, then all tests
 	$(BIN)/pytest -q -n 2
 
+torture: $(VENV)/.dev ## kill, starve and spoil the lake a thousand times; ends with a table of counts
+	FORECASTLE_TORTURE_ROUNDS=1000 $(BIN)/pytest -q -n 2 tests/torture
+
 format: $(VENV)/.dev ## mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from arch import arch_model
 
-from forecastle.clock import SystemClock
-from forecastle.lake import DatasetKey, Lake
+from bench import lake
+from bench.timing import Job, side_by_side
 from forecastle.models.garch import GarchModel
-from forecastle.nouns import Candles, Instrument
+from forecastle.nouns import Instrument
 from forecastle.sources.bundled import Bundled
-from forecastle.sources.simulated import Simulated
-
-ROUNDS = 5
-Job = Callable[[], object]
-
-
-def side_by_side(ours: Job, theirs: Job) -> tuple[float, float]:
-    """Return the median seconds of both, run in turn after one warm-up each."""
-    ours(), theirs()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(ROUNDS):
-        for job, taken in zip((ours, theirs), times, strict=True):
-            start = time.perf_counter()
-            job()
-            taken.append(time.perf_counter() - start)
-    return statistics.median(times[0]), statistics.median(times[1])
 
 
 def python(*words: str) -> Job:
@@ -75,29 +52,13 @@ def models() -> list[tuple[str, float, float, str]]:
     ]
 
 
-def lake() -> list[tuple[str, float, float, str]]:
-    """Time a hash-checked read of a year of minutes against pyarrow on one file of the same rows."""
-    candles = _minutes()
-    with tempfile.TemporaryDirectory() as folder:
-        store = Lake(Path(folder), SystemClock())
-        store.write(candles)
-        key = DatasetKey(candles.source, candles.instrument.id, candles.timeframe)
-        buffer = io.BytesIO()
-        candles.frame.write_parquet(buffer)
-        content = buffer.getvalue()
-        read = side_by_side(lambda: store.read(key), lambda: pq.read_table(io.BytesIO(content)))
-    return [(f"checked read of {len(candles):,} candles", *read, "pyarrow, one file, unchecked")]
-
-
-def _minutes() -> Candles:
-    return Simulated().fetch(Instrument.parse("BTC-USD"), "1m", None, None)
-
-
 def main() -> None:
-    """Run everything and print one table."""
+    """Run everything and print two tables."""
     print("| what | ours, ms | side by side, ms | ratio | against |\n|---|---|---|---|---|")
-    for name, ours, theirs, against in [*start_up(), *models(), *lake()]:
+    for name, ours, theirs, against in [*start_up(), *models()]:
         print(f"| {name} | {1e3 * ours:.1f} | {1e3 * theirs:.1f} | {ours / theirs:.2f} | {against} |", flush=True)
+    print()
+    lake.main()
 
 
 if __name__ == "__main__":

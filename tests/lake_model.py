@@ -58,11 +58,15 @@ def observed(rows: Rows) -> Observations:
     return Observations(BTC, "mood", "points", "test", frame)
 
 
+Kind = Literal["write", "quarantine", "observe", "csv", "cover"]
+OTHERS: tuple[Kind, ...] = ("quarantine", "observe", "cover")
+
+
 @dataclass(frozen=True)
 class Step:
     """One thing to do to a lake."""
 
-    kind: Literal["write", "quarantine", "observe", "csv", "cover"]
+    kind: Kind
     rows: dict[int, float] = field(default_factory=dict)
 
     def do(self, lake: Lake) -> None:
@@ -150,10 +154,10 @@ def next_step(draw: Random, seen: Seen) -> Step:
     """Draw what to do next: mostly appends, and everything else that a lake is asked to do."""
     end = max(seen.candles, default=-1) + 1
     price = float(draw.randrange(1, 1000))
-    kind = draw.choice(["append"] * 4 + ["revise", "before", "quarantine", "observe", "csv", "cover"])
-    if kind in ("quarantine", "observe", "cover"):
+    kind = draw.choice(["append"] * 4 + ["revise", "before", "csv"] + ["other"] * 3)
+    if kind == "other":
         begin = draw.randrange(0, 300)
-        return Step(kind, dict.fromkeys(range(begin, begin + draw.randrange(1, 30)), price))
+        return Step(draw.choice(OTHERS), dict.fromkeys(range(begin, begin + draw.randrange(1, 30)), price))
     if kind == "csv" and seen.candles:
         return Step("csv")
     if kind == "revise" and seen.candles:

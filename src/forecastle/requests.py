@@ -216,7 +216,7 @@ class CompareRequest(SeriesRequest):
 R = TypeVar("R", bound=Request)
 
 
-def build(kind: type[R], **fields: Any) -> R:
+def build(kind: type[R], /, **fields: Any) -> R:
     """Return the request, or raise ``RequestInvalid`` with the first field that is wrong, its value and the rule."""
     try:
         return kind(**fields)

@@ -452,13 +452,38 @@ def test_the_watch_list_is_kept_up_to_now(workspace: Workspace, venues: Venues) 
     fetch(workspace, request)
     sync.watch(workspace, request)
     sync.watch(workspace, request)
-    assert sync.watch_list(workspace) == (sync.Watched("BTC-USDT", "1d", ("first",), day(5).isoformat()),)
+    expected = sync.Watched(instrument="BTC-USDT", timeframe="1d", sources=("first",), start=day(5))
+    assert sync.watch_list(workspace) == (expected,)
     source.frame = WHOLE.frame
     assert sync.sync(workspace).settled()[0].added == 50
     assert stored(workspace).equals(WHOLE.frame.slice(5))
+    by_hand = "[[watch]]  # mine\ninstrument = 'ETH-USDT'\nsources = 'first,second'\nstart = 2024-02-01\n"
+    workspace.settings.watch_list.write_text(by_hand)
+    assert sync.watch(workspace, request)[0].sources == ("first", "second")
+    assert workspace.settings.watch_list.read_text().startswith(by_hand), "what a person wrote stays"
     workspace.settings.watch_list.write_text("[[watch]]\ninstrument = 3\n")
     with pytest.raises(DataInvalid, match="is no watch list"):
         sync.sync(workspace)
+
+
+def test_one_entry_written_wrongly_does_not_stop_the_others(workspace: Workspace, venues: Venues) -> None:
+    venues["first"] = Scripted("first")
+    entries = "".join(
+        f"[[watch]]\ninstrument = 'BTC-USDT'\ntimeframe = '{t}'\nsources = ['first']\n" for t in ("2d", "1d")
+    )
+    workspace.settings.home.mkdir()
+    workspace.settings.watch_list.write_text(entries)
+    outcome = sync.sync(workspace)
+    assert [f.added for f in outcome.brought] == [100]
+    assert [e.exit_code for e in outcome.failed] == [2]
+
+
+def test_a_joined_series_leaves_out_a_source_that_gave_nothing(workspace: Workspace) -> None:
+    workspace.lake.write(WHOLE)
+    found = load(workspace, build(SeriesRequest, instrument="BTC-USDT", source="test,other"))
+    assert found.frame.equals(WHOLE.frame)
+    with pytest.raises(DataMissing):
+        load(workspace, build(SeriesRequest, instrument="BTC-USDT", source="other,another"))
 
 
 def test_a_read_of_the_past_sees_what_was_known_then(workspace: Workspace, venues: Venues) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from forecastle.nouns.candles import Adjusted
-from forecastle.quality import inspect_actions, inspect_times, inspect_types
+from forecastle.quality import inspect_actions, inspect_times
 from making import utc
 
 DAYS = 40
@@ -38,21 +38,6 @@ def test_the_rarer_offset_is_named_with_its_row() -> None:
     (found,) = inspect_times(pl.Series(texts))
     assert (found.count, found.first) == (1, "row 4 (2024-01-02 14:30:00+00:00)")
     assert "-04:00 in 3 rows, +00:00 in 1 rows" in found.detail
-
-
-def test_cells_that_are_no_numbers_are_counted_by_column() -> None:
-    table = pl.DataFrame(
-        {
-            "open": ["1.5", "x", "1,000"],
-            "close": ["2", "", "null"],
-            "high": ["nan", "inf", " 3 "],
-            "note": ["a", "b", "c"],
-        }
-    )
-    (found,) = inspect_types(table)
-    assert (found.kind, found.severity, found.count, found.first) == ("wrong_type", "invalid", 2, "row 2")
-    assert "cells of open are no numbers, such as 'x'" in found.detail
-    assert inspect_types(pl.DataFrame({"open": [1.5], "volume": [3]})) == ()
 
 
 def _year(

@@ -103,6 +103,34 @@ def test_bars_off_the_calendar_are_pointed_out() -> None:
     assert found == {"off_calendar": ("suspicious", 1)}
 
 
+def _hours(instrument: str, *times: str) -> Candles:
+    opens = np.array(times, dtype="datetime64[us]")
+    closes = np.asarray(opens + np.timedelta64(1, "h"), "datetime64[us]")
+    return candles_at(opens, closes, timeframe="1h", instrument=instrument)
+
+
+@pytest.mark.parametrize("start", ["2024-01-01", "2024-06-03"])  # summer in Sydney, then winter
+def test_sessions_that_cross_midnight_utc_are_on_the_calendar(start: str) -> None:
+    """In Sydney's summer a session opens at 23:00 UTC: the bars of Friday belong to one that opened on Thursday."""
+    candles = make_candles(60, start=start, timeframe="1h", instrument="BHP.XASX")
+    assert {5} <= set(candles.frame["open_time"].dt.weekday())
+    assert "off_calendar" not in _kinds(inspect_candles(candles).findings)
+
+
+def test_the_bars_of_a_closed_day_are_off_the_calendar_wherever_midnight_is() -> None:
+    """26 January 2024, a Friday, is a holiday in Sydney: neither its evening before nor its own hours are there."""
+    found = _hours("BHP.XASX", "2024-01-25T01", "2024-01-25T23", "2024-01-26T02", "2024-01-28T23")
+    assert _kinds(inspect_candles(found).findings)["off_calendar"] == ("suspicious", 2)
+
+
+def test_hours_before_the_bell_and_after_it_are_on_the_calendar() -> None:
+    """In New York trading goes from 04:00 to 20:00; hours on the hour begin before the bell of 09:30."""
+    before_and_after = _hours("AAPL", "2024-01-08T09", "2024-01-08T14", "2024-01-08T20", "2024-01-09T00")
+    assert "off_calendar" not in _kinds(inspect_candles(before_and_after).findings)
+    nights = _hours("AAPL", "2024-01-08T14", "2024-01-09T02", "2024-01-09T05", "2024-01-09T15")
+    assert _kinds(inspect_candles(nights).findings)["off_calendar"] == ("suspicious", 2)
+
+
 def test_candles_without_rows_have_no_findings() -> None:
     report = inspect_candles(make_candles(3).last(0))
     assert (report.rows, report.start, report.findings) == (0, None, ())

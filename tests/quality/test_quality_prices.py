@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import polars as pl
@@ -195,6 +195,51 @@ def test_a_series_that_stopped_is_told_where_the_time_is_known() -> None:
     (late,) = inspect_candles(candles, datetime(2024, 3, 1, tzinfo=UTC)).findings
     assert (late.kind, late.severity, late.first) == ("ended", "note", "2024-01-31 00:00 UTC")
     assert late.detail.startswith("30 bars")
+
+
+def _ended(candles: Candles, now: str) -> bool:
+    found = inspect_candles(candles, datetime.fromisoformat(now).replace(tzinfo=UTC)).findings
+    return "ended" in {f.kind for f in found}
+
+
+def test_holidays_are_no_end() -> None:
+    """Of the 14 days from 20 December 2024 on New York trades on 8 and Shanghai, in October, on 5 of 14."""
+    last = candles_until("AAPL", "2024-12-20T21:00")
+    assert not _ended(last, "2025-01-03T22:00")  # 23, 24, 26, 27, 30, 31 December, 2 and 3 January
+    assert not _ended(last, "2025-01-06T22:00")
+    assert _ended(last, "2025-01-07T21:00")  # the tenth
+    golden_week = candles_until("600519.XSHG", "2024-09-30T07:00")
+    assert not _ended(golden_week, "2024-10-18T07:00")  # closed from 1 to 7 October: nine bars
+    assert _ended(golden_week, "2024-10-21T07:00")
+
+
+def candles_until(instrument: str, close: str) -> Candles:
+    """Return the days of an instrument up to the one that closes at ``close``."""
+    candles = make_candles(200, start="2024-06-03", instrument=instrument)
+    until = candles.between(end=datetime.fromisoformat(close).replace(tzinfo=UTC))
+    assert until.end == datetime.fromisoformat(close).replace(tzinfo=UTC)
+    return until
+
+
+def test_a_weekend_and_a_long_bar_are_no_end() -> None:
+    friday = make_candles(40, start="2024-05-27", timeframe="1h", instrument="AAPL")
+    assert not _ended(friday, str((friday.end + timedelta(days=3)).replace(tzinfo=None)))
+    weeks = make_candles(30, start="2023-01-02", timeframe="1w")
+    assert not _ended(weeks, str((weeks.end + timedelta(weeks=9, days=6)).replace(tzinfo=None)))
+    assert _ended(weeks, str((weeks.end + timedelta(weeks=10)).replace(tzinfo=None)))
+
+
+def test_now_may_be_told_in_any_zone_and_may_lie_before_the_end() -> None:
+    candles = make_candles(30)
+    tenth, east = candles.end + timedelta(days=10), timezone(timedelta(hours=14))
+    early = (tenth - timedelta(hours=1)).astimezone(east)  # its wall clock says a day later
+    assert "ended" not in {f.kind for f in inspect_candles(candles, early).findings}
+    assert "ended" in {f.kind for f in inspect_candles(candles, tenth.astimezone(east)).findings}
+    assert inspect_candles(candles, candles.start).findings == ()
+
+
+def test_what_was_made_up_does_not_stop() -> None:
+    assert not _ended(_market(), "2026-01-01")
 
 
 def test_the_first_and_last_bars_are_never_spikes() -> None:

@@ -115,6 +115,15 @@ def test_a_range_before_the_path_begins_is_empty() -> None:
         Simulated().fetch(BTC, "1d", utc(2012), utc(2011))
 
 
+@pytest.mark.parametrize("timeframe", ["1d", "1h", "1m"])
+def test_after_the_usual_end_there_is_nothing_and_no_error(timeframe: Timeframe) -> None:
+    assert list(Simulated().pages(BTC, timeframe, utc(2026), None)) == []
+    assert len(Simulated().fetch(BTC, timeframe, utc(2026), None)) == 0
+    for end in (utc(2026), utc(2025)):
+        with pytest.raises(RequestInvalid, match="is not before"):
+            list(Simulated().pages(BTC, timeframe, utc(2026), end))
+
+
 def test_the_known_sigmas_are_the_truth() -> None:
     """Returns over their sigmas are Student t with unit variance, but for the few bars with a jump."""
     n = 8000
@@ -183,6 +192,12 @@ def test_two_seeds_never_mix_in_one_series(workspace: Workspace) -> None:
     assert [info.key.source for info in found] == ["simulated", "simulated-7"]
     assert all(info.commits == 1 for info in found)
     assert all(is_simulated(info.key.source) for info in found)
+
+
+def test_a_series_beyond_the_usual_end_is_brought_up_to_now_without_an_error(workspace: Workspace) -> None:
+    for end, added in (("2020-01-01", 3652), (None, 0)):  # 2010 to 2019
+        request = build(FetchRequest, instruments=("BTC-USD",), sources=("simulated",), end=end)
+        assert [brought.added for brought in fetch(workspace, request).settled()] == [added]
 
 
 def test_nothing_is_simulated_beyond_now(workspace: Workspace) -> None:

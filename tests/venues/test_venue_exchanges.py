@@ -168,10 +168,21 @@ def test_kraken_names_its_720_bars_and_gives_them_when_no_start_is_asked(stage: 
     with stage.serve() as server:
         with pytest.raises(SourceLimited, match="only from 2022-06-13") as raised:
             pages(stage.source("kraken", server), "BTC-USD", datetime(2022, 1, 1, tzinfo=UTC))
-        came = rows(pages(stage.source("kraken", server), "BTC-USD", None))
+        came = pages(stage.source("kraken", server), "BTC-USD", None)
+        before = pages(stage.source("kraken", server), "BTC-USD", None, datetime(2022, 1, 1, tzinfo=UTC))
     assert "last 720 bars" in raised.value.why
     assert "kraken,coinbase" in raised.value.hint
-    assert came == stage.world.closed("BTC-USD", "1d")[-719:], "720 with the day that is not over"
+    assert rows(came) == stage.world.closed("BTC-USD", "1d")[-719:], "720 with the day that is not over"
+    assert came[0].since == came[0].rows["open_time"][0], "what lies before was not answered"
+    assert before == []
+
+
+def test_a_market_younger_than_720_bars_is_answered_from_its_beginning(stage: Stage) -> None:
+    stage.world.add("BTC-USD", "1d", stage.world.series["BTC-USD", "1d"][-300:])
+    with stage.serve() as server:
+        came = pages(stage.source("kraken", server), "BTC-USD", None)
+    assert came[0].since == datetime(2010, 1, 1, tzinfo=UTC)
+    assert rows(came) == stage.world.closed("BTC-USD", "1d")
 
 
 def test_an_untried_exchange_that_ignores_the_start_is_noticed(stage: Stage) -> None:
@@ -196,6 +207,8 @@ def test_an_untried_exchange_that_ignores_the_start_is_noticed(stage: Stage) -> 
             pages(stage.source("gate", server), "BTC-USDT", datetime(2021, 5, 1, tzinfo=UTC))
         start = datetime(2022, 1, 1, tzinfo=UTC)
         assert rows(pages(stage.source("gate", server), "BTC-USDT", start)) == stage.wanted("BTC-USDT", start)
+        all_there_is = pages(stage.source("gate", server), "BTC-USDT", None)
+    assert all_there_is[0].since == datetime(2021, 9, 6, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("name", ["binance", "coinbase", "okx", "bitfinex"])
@@ -273,6 +286,30 @@ def test_weeks_and_months_close_by_the_calendar(stage: Stage, name: str, timefra
     assert rows(came) == [bar for bar, closed in zip(bars, over, strict=True) if closed]
     assert np.array_equal(table["close_time"].dt.replace_time_zone(None).to_numpy(), closes[over])
     assert came[-1].until == table["close_time"][-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "instrument", "timeframe", "first", "says"),
+    [
+        ("kraken", "BTC-USD", "1w", "2024-05-02", "on Thursday"),
+        ("bitfinex", "BTC-USD", "1w", "2024-05-02", "on Thursday"),
+        ("okx", "BTC-USDT", "1w", "2024-05-05T16:00", "on Sunday at 16:00"),
+        ("binance", "BTC-USDT", "1mo", "2024-03-02", "on day 2"),
+        ("binance", "BTC-USDT", "1mo", "2024-02-29T16:00", "on day 29 at 16:00"),
+    ],
+)
+def test_weeks_and_months_cut_at_another_day_are_refused(
+    stage: Stage, name: str, instrument: str, timeframe: Timeframe, first: str, says: str
+) -> None:
+    theirs, step = ("1M", timedelta(days=31)) if timeframe == "1mo" else ("1w", timedelta(days=7))
+    begin = datetime.fromisoformat(first).replace(tzinfo=UTC)
+    opens = [begin + n * step for n in range(3 if timeframe == "1w" else 1)]
+    days = stage.world.series[instrument, "1d"]
+    bars = [days[n]._replace(time=int(o.timestamp() * 1000)) for n, o in enumerate(opens)]
+    stage.world.add(instrument, theirs, bars)
+    with stage.serve() as server, pytest.raises(SourceLimited, match=says) as raised:
+        pages(stage.source(name, server), instrument, None, None, timeframe)
+    assert "--timeframe 1d" in raised.value.hint
 
 
 def test_a_bar_that_the_venue_publishes_late_is_not_given_up(stage: Stage) -> None:

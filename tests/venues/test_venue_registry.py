@@ -15,7 +15,8 @@ from forecastle.clock import SystemClock
 from forecastle.errors import NameUnknown, SourceLimited
 from forecastle.nouns import Instrument
 from forecastle.ports import Line
-from forecastle.sources import facts_of, open_source, source_names
+from forecastle.sources import EXCHANGES, facts_of, open_source, source_names
+from forecastle.sources._traits import TRAITS
 from forecastle.sources.bundled import Bundled
 from forecastle.sources.simulated import Simulated
 
@@ -46,6 +47,10 @@ def test_sources_to_fall_back_on_exist() -> None:
             assert other in source_names()
             assert other != name
     assert facts_of("binance").fall_back == ("okx",)
+
+
+def test_every_exchange_that_was_tried_is_offered() -> None:
+    assert tuple(TRAITS) == EXCHANGES
 
 
 def test_names_and_facts_cost_no_exchange_library() -> None:

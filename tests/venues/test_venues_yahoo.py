@@ -462,6 +462,38 @@ def test_a_last_day_that_yahoo_has_not_filled_in_is_asked_for_again(world: World
     assert told(page) == expected(world, "BTC-USD", "1d", START, page.until)
 
 
+def without_prices(since: str, until: str) -> Change:
+    """Return the change that leaves the bars stamped in [since, until) empty."""
+
+    def blank(result: dict[str, Any]) -> None:
+        for place, stamp in enumerate(result["timestamp"]):
+            if utc(since).timestamp() <= stamp < utc(until).timestamp():
+                for name in NUMBERS:
+                    quote(result)[name][place] = None
+
+    return blank
+
+
+def test_a_page_goes_on_at_the_bar_that_waits_and_never_past_it(world: World, bench: Make) -> None:
+    """The first page ends with yesterday, whose last two minutes are empty: today's show whether they will come."""
+    start, waits = utc("2024-05-25"), utc("2024-05-31 23:58")
+    made = bench(change=without_prices("2024-05-31 23:58", "2024-06-01"))
+    pages = made.pages("BTC-USD", "1m", start)
+    assert [(page.since, page.until) for page in pages] == [(start, waits), (waits, utc("2024-06-01 11:55"))]
+    whole = expected(world, "BTC-USD", "1m", start, utc("2024-06-01 11:55"))
+    rows = [row for page in pages for row in told(page)]
+    assert [row[0] for row in rows] == [row[0] for row in whole]
+    assert [row[0] for row in rows if row[4] is None] == [waits, waits + timedelta(minutes=1)]
+
+
+def test_the_walk_ends_at_the_bar_that_waits_where_nothing_follows(bench: Make) -> None:
+    start, waits = utc("2024-05-25"), utc("2024-05-31 23:58")
+    made = bench(change=without_prices("2024-05-31 23:58", "2024-06-02"))
+    pages = made.pages("BTC-USD", "1m", start)
+    assert pages[0].until == pages[-1].until == waits
+    assert len(made.charts()) == 2
+
+
 def test_a_revised_day_is_seen_by_the_next_fetch_of_the_same_process(world: World, bench: Make) -> None:
     made = bench(Fault("revised", match=CHART, at=1))
     stop = utc("2024-05-01")
@@ -481,6 +513,7 @@ def test_a_revised_day_is_seen_by_the_next_fetch_of_the_same_process(world: Worl
         (lambda r: quote(r).update(volume=[True] * len(quote(r)["low"])), "no number"),
         (lambda r: r.update(events={"splits": {"1": {"date": 1, "numerator": 1, "denominator": 0}}}), "Splits"),
         (lambda r: r.update(events={"dividends": {"1": {"date": 1, "amount": "0.2"}}}), "Dividends"),
+        (lambda r: r.update(events=paid(("2024-04-10 13:30", 1.0, "a sum"))), "Dividends"),
         (lambda r: r["meta"].pop("instrumentType"), "yfinance|instrumentType"),
     ],
 )
@@ -491,15 +524,33 @@ def test_what_yfinance_would_stumble_over_is_named(bench: Make, change: Change, 
     assert caught.value.__class__ is UpstreamError
 
 
-def test_dividends_carry_the_currency_they_are_paid_in(bench: Make) -> None:
-    day = int(utc("2024-04-10 13:30").timestamp())
-    later = int(utc("2024-05-10 13:30").timestamp())
-    events = {str(day): {"amount": 0.5, "date": day, "currency": "EUR"}, str(later): {"amount": 0.25, "date": later}}
+def paid(*dividends: tuple[str, float, str | None]) -> dict[str, Any]:
+    """Return the events of an answer with dividends of (session open, amount, currency where Yahoo names it)."""
+    found = {}
+    for moment, amount, currency in dividends:
+        stamp = int(utc(moment).timestamp())
+        found[str(stamp)] = {"amount": amount, "date": stamp} | ({"currency": currency} if currency else {})
+    return {"dividends": found}
 
-    (page,) = bench(change=lambda result: result.update(events={"dividends": events})).pages()
-    found = {event.unit: event.frame.rows() for event in page.observations}
-    first, second = utc("2024-04-10 13:30"), utc("2024-05-10 13:30")
-    assert found == {"EUR per share": [(first, first, 0.5)], "USD per share": [(second, second, 0.25)]}
+
+def test_dividends_in_another_currency_than_the_prices_have_a_name_of_their_own(bench: Make) -> None:
+    first, second, third = "2024-04-10 13:30", "2024-05-10 13:30", "2024-05-20 13:30"
+    events = paid((first, 0.5, "EUR"), (second, 0.25, None), (third, 0.75, "USD"))
+    (page,) = bench(change=lambda result: result.update(events=events)).pages()
+    found = {(event.name, event.unit): event.frame.select("about", "value").rows() for event in page.observations}
+    assert found == {
+        ("dividend_eur", "EUR per share"): [(utc(first), 0.5)],
+        ("dividend", "USD per share"): [(utc(second), 0.25), (utc(third), 0.75)],
+    }
+
+
+def test_pence_and_pounds_have_two_names(bench: Make) -> None:
+    events = paid(("2024-04-10 07:00", 50.0, "GBp"), ("2024-05-10 07:00", 0.5, "GBP"), ("2024-05-20 07:00", 9.0, None))
+    (page,) = bench(change=lambda result: result.update(events=events)).pages("BT.A.XLON")
+    found = {(event.name, event.unit): event.frame["value"].to_list() for event in page.observations}
+    assert found == {("dividend", "GBp per share"): [50.0, 9.0], ("dividend_gbp", "GBP per share"): [0.5]}
+    (page,) = bench(change=lambda result: result.update(events=events)).pages("AAPL")
+    assert {event.name for event in page.observations} == {"dividend", "dividend_gbp", "dividend_gbx"}
 
 
 # What Yahoo does not have
@@ -511,6 +562,7 @@ def test_dividends_carry_the_currency_they_are_paid_in(bench: Make) -> None:
         ("BTC-USDT", "1d", START, "BTC-USD from yahoo"),
         ("BTC-USDT-PERP", "1d", START, "perpetual"),
         ("VOD.XAMS", "1d", START, "XLON"),
+        ("DXY.INDEX", "1d", START, "nearly round the clock"),
         ("AAPL", "4h", START, "1h"),
         ("AAPL", "1m", utc("2024-03-01"), "30 days"),
         ("AAPL", "15m", utc("2024-03-01"), "60 days"),

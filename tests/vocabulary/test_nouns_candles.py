@@ -286,3 +286,16 @@ def test_pandas_sees_each_row_at_the_moment_it_may_be_used() -> None:
     assert list(table["open_time"]) == candles.frame["open_time"].to_list()
     assert table["close"].to_list() == candles.frame["close"].to_list()
     assert str(table.index.dtype) == "datetime64[us, UTC]"
+
+
+def test_a_session_that_begins_on_the_evening_before_is_missed_where_it_is_absent() -> None:
+    """Sydney opens at 23:00 UTC in summer; a return across two nights is no one-bar return."""
+    hours = make_candles(60, start="2024-03-04", timeframe="1h", instrument="BHP.XASX")
+    assert hours.missing().size == 0
+    opens = hours.times("open_time")
+    sessions, _ = hours.calendar.bars(opens[0] - np.timedelta64(2, "D"), opens[-1], "1d")
+    gone = sessions[4]
+    kept = [not (gone <= t < sessions[5]) for t in opens]
+    holed = Candles(hours.instrument, "1h", "test", hours.frame.filter(pl.Series(kept)))
+    assert holed.missing().tolist() == [gone.astype("datetime64[us]").tolist()]
+    assert holed.log_returns().spanning_gaps == 1

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from forecastle.errors import DataCorrupt, DataError, DataInvalid, RequestInvalid
-from forecastle.lake import DatasetInfo, ObservationInfo, Problem, query, read_duckdb
+from forecastle.errors import DataCorrupt, DataError, DataInvalid, DataMissing, RequestInvalid
+from forecastle.lake import DatasetInfo, DatasetKey, ObservationInfo, Problem, query, read_duckdb
 from forecastle.nouns import Candles
 from forecastle.requests import SeriesRequest, build
 from forecastle.workspace import Workspace
@@ -26,18 +26,25 @@ def load(workspace: Workspace, request: SeriesRequest) -> Candles:
     ``DataMissing``, ``DataInvalid`` (several sources and none named) or ``DataCorrupt``.
     """
     named = [name.strip() for name in (request.source or "").split(",") if name.strip()]
-    names: list[str | None] = [*named] or [None]
-    parts = [_of_one(workspace, request, name) for name in names]
+    keys = _keys(workspace, request, [*named] or [None])
+    parts = [workspace.lake.read(key, request.start, request.end, request.as_of) for key in keys]
     candles = _joined(parts) if len(parts) > 1 else parts[0]
     if not len(candles):
-        key = workspace.lake.resolve(request.instrument, request.timeframe, names[0])
-        raise workspace.lake.nothing_between(workspace.lake.read(key), request.start, request.end)
+        raise workspace.lake.nothing_between(workspace.lake.read(keys[0]), request.start, request.end)
     return candles
 
 
-def _of_one(workspace: Workspace, request: SeriesRequest, source: str | None) -> Candles:
-    key = workspace.lake.resolve(request.instrument, request.timeframe, source)
-    return workspace.lake.read(key, request.start, request.end, request.as_of)
+def _keys(workspace: Workspace, request: SeriesRequest, names: list[str | None]) -> list[DatasetKey]:
+    """Return the series that are there; raises ``DataMissing`` where none of those named is."""
+    keys, absent = [], []
+    for name in names:
+        try:
+            keys.append(workspace.lake.resolve(request.instrument, request.timeframe, name))
+        except DataMissing as error:
+            absent.append(error)
+    if not keys:
+        raise absent[0]
+    return keys
 
 
 def _joined(parts: list[Candles]) -> Candles:

@@ -32,7 +32,10 @@ def quality(workspace: Workspace, request: SeriesRequest, out: Path | None = Non
     candles = load(workspace, request)
     pointed_out = flags(candles)
     detail = QualityDetail(
-        inspect_candles(candles, pointed_out=pointed_out), candles, pointed_out, _quarantined(workspace, candles)
+        inspect_candles(candles, workspace.clock.now(), pointed_out),
+        candles,
+        pointed_out,
+        _quarantined(workspace, candles),
     )
     if out is not None:
         write_bytes(out.absolute(), _WRITERS[out.suffix.lower()](detail).encode())

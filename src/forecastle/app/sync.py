@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from forecastle.app.fetch import Fetched, Outcome, fetch
-from forecastle.errors import DataInvalid, DataMissing, ForecastleError
+from forecastle.errors import DataInvalid, DataMissing, ForecastleError, RequestInvalid
 from forecastle.lake import write_bytes
+from forecastle.nouns import Instrument
 from forecastle.ports import Progress, silent
-from forecastle.requests import FetchRequest, build
+from forecastle.requests import FetchRequest, Moment, Names, build
 from forecastle.workspace import Workspace
 
+_HEAD = "# What `forecastle sync` keeps up to now. Edit it freely.\n"
 
-@dataclass(frozen=True)
-class Watched:
-    """One line of the watch list; ``sources`` in the order they are asked."""
+
+class Watched(BaseModel):
+    """One entry of the watch list; ``sources`` in the order they are asked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     instrument: str
-    timeframe: str
-    sources: tuple[str, ...]
-    start: str | None = None
+    timeframe: str = "1d"
+    sources: Names
+    start: Moment | None = None
+    seed: int = 0
 
     def request(self) -> FetchRequest:
-        """Return what to fetch; raises ``RequestInvalid`` where the list was written wrongly."""
+        """Return what to fetch; raises ``RequestInvalid`` where a name in it means nothing."""
         return build(
             FetchRequest, instruments=(self.instrument,), timeframes=(self.timeframe,), sources=self.sources,
-            start=self.start,
+            start=self.start, seed=self.seed,
         )  # fmt: skip
 
 
@@ -39,36 +45,48 @@ def watch_list(workspace: Workspace) -> tuple[Watched, ...]:
         return ()
     try:
         document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return tuple(
-            Watched(w["instrument"], w["timeframe"], tuple(w["sources"]), w.get("start")) for w in document["watch"]
-        )
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        return tuple(Watched.model_validate(entry) for entry in document.get("watch", []))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
         raise DataInvalid(
-            f"{path} is no watch list.", f"{error}.",
+            f"{path} is no watch list.", f"{_first_fault(error)}.",
             'Each entry is [[watch]] with instrument = "BTC-USDT", timeframe = "1d", sources = ["binance"].',
         ) from error  # fmt: skip
 
 
+def _first_fault(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error).splitlines()[0]
+
+
 def watch(workspace: Workspace, request: FetchRequest) -> tuple[Watched, ...]:
-    """Add the series of a fetch to the watch list and return the whole of it; one already there is put right."""
-    listed = {(w.instrument, w.timeframe): w for w in watch_list(workspace)}
-    start = request.start.isoformat() if request.start else None
-    for instrument in request.instruments:
-        for timeframe in request.timeframes:
-            listed[instrument.id, timeframe] = Watched(instrument.id, timeframe, request.sources, start)
-    text = "# What `forecastle sync` keeps up to now. Edit it freely.\n" + "".join(map(_entry, listed.values()))
-    write_bytes(workspace.settings.watch_list, text.encode())
-    return tuple(listed.values())
+    """Add the series of a fetch to the watch list and return the whole of it; what is there already stays as it is."""
+    listed = list(watch_list(workspace))
+    have = {(Instrument.parse(w.instrument).id, w.timeframe) for w in listed}
+    new = [
+        Watched(
+            instrument=instrument.id,
+            timeframe=timeframe,
+            sources=request.sources,
+            start=request.start,
+            seed=request.seed,
+        )
+        for instrument in request.instruments
+        for timeframe in request.timeframes
+        if (instrument.id, timeframe) not in have
+    ]
+    if new:
+        path = workspace.settings.watch_list
+        text = path.read_text(encoding="utf-8") if path.is_file() else _HEAD
+        write_bytes(path, (text.rstrip() + "\n" + "".join(map(_entry, new))).encode())
+    return (*listed, *new)
 
 
 def _entry(watched: Watched) -> str:
-    lines = [
-        "\n[[watch]]", f"instrument = {json.dumps(watched.instrument)}", f"timeframe = {json.dumps(watched.timeframe)}",
-        f"sources = {json.dumps(list(watched.sources))}",
-    ]  # fmt: skip
-    if watched.start:
-        lines.append(f"start = {json.dumps(watched.start)}")
-    return "\n".join(lines) + "\n"
+    """Return an entry as TOML; its strings and lists are written as those of JSON."""
+    values = watched.model_dump(mode="json", exclude_defaults=True) | {"timeframe": watched.timeframe}
+    return "".join(["\n[[watch]]\n", *(f"{name} = {json.dumps(value)}\n" for name, value in values.items())])
 
 
 def sync(workspace: Workspace, progress: Progress = silent) -> Outcome:
@@ -85,7 +103,11 @@ def sync(workspace: Workspace, progress: Progress = silent) -> Outcome:
     brought: list[Fetched] = []
     failed: list[ForecastleError] = []
     for watched in listed:
-        outcome = fetch(workspace, watched.request(), progress)
+        try:
+            outcome = fetch(workspace, watched.request(), progress)
+        except RequestInvalid as error:  # one entry written wrongly does not stop the others
+            failed.append(error)
+            continue
         brought += outcome.brought
         failed += outcome.failed
     return Outcome(tuple(brought), tuple(failed))

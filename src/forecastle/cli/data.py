@@ -71,8 +71,8 @@ def sync(
     """Bring everything on the watch list up to now; forecastle fetch ... --watch puts a series there."""
     if show_list:
         listed = app.sync.watch_list(face.workspace)
-        rows = [(w.instrument, w.timeframe, ", ".join(w.sources), w.start or "") for w in listed]
-        table = show.table("", ("instrument", "timeframe", "sources", "start"), rows)
+        rows = [(w.instrument, w.timeframe, ", ".join(w.sources), w.start or "", w.seed or "") for w in listed]
+        table = show.table("", ("instrument", "timeframe", "sources", "start", "seed"), rows)
         return Answer("sync-list", {"watched": listed}, [table] if rows else ["The watch list is empty."])
     with face.progress() as progress:
         outcome = app.sync.sync(face.workspace, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +33,7 @@ def export_duckdb(lake: Lake, out: Path) -> int:
     Every file is compared with its hash first. Raises ``DataCorrupt``; ``StorageUnwritable`` where ``out`` cannot be
     written: what was there before is then still there.
     """
-    temporary = out.with_name(f".{out.name}.tmp")
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         forget(temporary)
@@ -85,7 +86,7 @@ def export_series(
     """
     stem = f"{key.instrument}_{key.timeframe}_{key.source}"
     parquet, csv = folder / f"{stem}.parquet", folder / f"{stem}.csv"
-    temporary = {path: path.with_name(f".{path.name}.tmp") for path in (parquet, csv)}
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in (parquet, csv)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with temporary[csv].open("wb") as text, pq.ParquetWriter(temporary[parquet], _arrow_schema()) as writer:

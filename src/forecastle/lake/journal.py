@@ -37,6 +37,7 @@ class Journal:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._known: tuple[Log, _Looks] | None = None  # one value, so that threads never mix two
+        self._equal: _Looks | None = None  # how both copies looked when they were whole and equal
 
     @property
     def state(self) -> State:
@@ -44,7 +45,7 @@ class Journal:
         return self._read().state
 
     def _read(self) -> Log:
-        seen = (_look(self.root / NAME), _look(self.root / MIRROR))
+        seen = self._looks()
         known = self._known
         if known is not None and known[1] == seen:
             return known[0]
@@ -52,6 +53,9 @@ class Journal:
         log = log or _best(self.root)
         self._known = (log, seen)
         return log
+
+    def _looks(self) -> _Looks:
+        return _look(self.root / NAME), _look(self.root / MIRROR)
 
     def _grown(self, log: Log, before: _Looks, now: _Looks) -> Log | None:
         """Return the log read on from where it ended, where both copies only grew; None where it is to be read anew."""
@@ -123,6 +127,7 @@ class Journal:
             _add(self.root / MIRROR, line)
             if self._due():
                 self._close()
+            self._equal = self._looks()
         return commit.number
 
     def _due(self) -> bool:
@@ -141,10 +146,13 @@ class Journal:
 
     def mend(self) -> None:
         """Make both copies whole and equal again; each writer calls this before it writes."""
+        if self._equal == self._looks():
+            return
         right = b"".join(line + b"\n" for line in self._read().lines)
         for name in (NAME, MIRROR):
             if read(self.root / name) != right:
                 write_bytes(self.root / name, right)
+        self._equal = self._looks()
 
     def damaged(self) -> list[tuple[str, str]]:
         """Return what is wrong with the copies and the history: (path, what)."""

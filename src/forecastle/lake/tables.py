@@ -7,10 +7,9 @@ can hold: only those that matter are checked and read. A question costs what it 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import groupby
 from typing import Any
 
 import duckdb
@@ -28,6 +27,7 @@ from forecastle.lake.store import Lake
 TABLES: dict[Table, dict[str, tuple[str, str]]] = {"candles": COLUMNS, "observations": OBSERVATIONS}
 VIEWS = {"btc_prices": "SELECT * FROM candles WHERE instrument LIKE 'BTC-%'"}
 """What can be said with the tables alone."""
+_DISK, _PARQUET = LocalFileSystem(), ds.ParquetFileFormat()
 _MOMENT = pa.timestamp("us", tz="UTC")
 _KINDS = {"timestamp[us, UTC]": _MOMENT, "float64": pa.float64(), "string": pa.string()}
 
@@ -53,33 +53,38 @@ def database_of(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 class _Checked(ds.FileSystemDataset):  # type: ignore[misc]  # pyarrow has no types
-    """The current files of one table.
+    """The current files of one table: as a dataset of its own one fragment a series, so that whole series fall away.
 
-    ``damage`` is what was wrong with one of them: DuckDB keeps only the words of an error.
+    ``damage`` is what was wrong with a file: DuckDB keeps only the words of an error.
     """
 
     def __init__(self, lake: Lake, table: Table) -> None:
-        entries = lake.current_entries(table)
         schema = pa.schema([(name, _KINDS[kind]) for name, (kind, _) in TABLES[table].items()])
-        disk, parquet, fragments = LocalFileSystem(), ds.ParquetFileFormat(), []
         self._lake = lake
-        self._entries = {str(lake.root.absolute() / entry.path): entry for entry in entries}
+        self._series = {str(files[0].series): files for files in lake.current_entries(table)}
         self.damage: DataCorrupt | None = None
-        for key, group in groupby(self._entries.items(), key=lambda item: item[1].series):
-            series = _of_series(key)
-            fragments += [parquet.make_fragment(path, disk, series & _of_time(entry)) for path, entry in group]
-        super().__init__(fragments, schema, parquet, disk)
+        parts = [_PARQUET.make_fragment(name, _DISK, _of_series(f[0].series)) for name, f in self._series.items()]
+        super().__init__(parts, schema, _PARQUET, _DISK)
 
     def scanner(self, columns: list[str] | None = None, filter: ds.Expression | None = None) -> ds.Scanner:  # noqa: A002
         """Return what reads the rows that pass ``filter``; DuckDB calls it once for each use of the table."""
-        wanted = [self._entries[fragment.path] for fragment in self.get_fragments(filter)]
+        root, entries, parts = self._lake.root.absolute(), {}, []
+        for series in self.get_fragments(filter):
+            for entry in self._series[series.path]:
+                path, holds = f"{root}/{entry.path}", series.partition_expression & _of_time(entry)
+                entries[path] = entry
+                parts.append(_PARQUET.make_fragment(path, _DISK, holds))
+        files = ds.FileSystemDataset(parts, self.schema, _PARQUET, _DISK)
+        self._check([entries[file.path] for file in files.get_fragments(filter)])
+        return files.scanner(columns=columns, filter=filter)
+
+    def _check(self, entries: Sequence[FileEntry]) -> None:
         try:
             with ThreadPoolExecutor(THREADS) as pool:
-                deque(pool.map(self._lake.checked, wanted), maxlen=0)
+                deque(pool.map(self._lake.checked, entries), maxlen=0)
         except DataCorrupt as error:
             self.damage = error
             raise
-        return super().scanner(columns=columns, filter=filter)
 
 
 def _of_series(key: SeriesKey) -> Any:

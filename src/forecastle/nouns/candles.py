@@ -270,9 +270,10 @@ class Candles:
             return np.array([], dtype="datetime64[us]")
         opens = self.times("open_time")
         if is_intraday(self.timeframe) and not self.instrument.always_open:
-            expected, _ = self.calendar.bars(opens[0].astype("datetime64[D]"), opens[-1], "1d")
-            have = opens.astype("datetime64[D]")
-            return expected[~found_in(expected.astype("datetime64[D]"), have)]
+            day = np.timedelta64(1, "D")  # a session may begin on the evening before, in UTC
+            expected, _ = self.calendar.bars(opens[0] - 2 * day, opens[-1], "1d")
+            session = np.searchsorted(expected, opens, side="right") - 1
+            return np.delete(expected, np.unique(np.r_[np.arange(session[0]), session[session >= 0]]))
         expected, _ = self.calendar.bars(opens[0], opens[-1], self.timeframe)
         return expected[~found_in(expected, opens)]
 
