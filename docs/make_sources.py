@@ -20,8 +20,9 @@ def table() -> str:
     for name in source_names():
         facts = facts_of(name)
         prices = ("close only" if facts.prices == "close" else "OHLC") + f", adjusted: {facts.adjusted}"
+        volume = f"{facts.volume}; pairs: {facts.pair_volume}" if facts.pair_volume else facts.volume
         back = ", ".join(f"`{other}`" for other in facts.fall_back) or "-"
-        cells = (f"`{name}`", facts.title, facts.history, facts.limits, prices, facts.volume, back, facts.licence)
+        cells = (f"`{name}`", facts.title, facts.history, facts.limits, prices, volume, back, facts.licence)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -26,6 +26,7 @@ from forecastle.nouns import (
 from forecastle.nouns.candles import Adjusted, Prices
 from forecastle.sessions import Timeframe
 
+VolumeUnit = Literal["base", "quote", "shares", "unknown"]
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -82,17 +83,23 @@ class SourceFacts:
     """What a reader of the rows has to know, and what the table of sources in the docs shows.
 
     ``volume`` is the unit of the volume, ``history`` how far back one can ask, ``limits`` how fast, ``licence`` the
-    terms; ``fall_back`` names the sources to ask where this one does not have what is wanted.
+    terms; ``fall_back`` names the sources to ask where this one does not have what is wanted; ``pair_volume`` is the unit
+    of pairs where it is another.
     """
 
     title: str
     adjusted: Adjusted
     prices: Prices
-    volume: Literal["base", "quote", "shares", "unknown"]
+    volume: VolumeUnit
     history: str
     limits: str
     licence: str
     fall_back: tuple[str, ...] = ()
+    pair_volume: VolumeUnit | None = None
+
+    def volume_of(self, instrument: Instrument) -> VolumeUnit:
+        """Return the unit of the volume of an instrument."""
+        return self.pair_volume if self.pair_volume and instrument.kind == "pair" else self.volume
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import polars as pl
 import pytest
 
-from forecastle.errors import RequestInvalid
+from forecastle.errors import DataCorrupt, RequestInvalid
 from forecastle.lake import Lake, query
+from lake_model import Step
 from making import make_candles, open_lake, tree, with_close
 
 
@@ -158,3 +161,66 @@ def test_units_of_time_are_told_apart_and_nested_answers_refused(lake: Lake) -> 
     for text in ("TIMESTAMP_S '20000-01-01'", "['infinity'::TIMESTAMP]", "{'a': 'infinity'::DATE}"):
         with pytest.raises(RequestInvalid, match=r"outside the years|holds a column of"):
             query(lake, f"SELECT {text} AS t")
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Several series in several files with equal times, so that a wrong filter shows; for reading only."""
+    lake = open_lake(tmp_path_factory.mktemp("everything") / "raw")
+    for number, name in enumerate(("BTC-USDT", "BTC-USD", "ETH-USDT", "AAPL")):
+        lake.write(make_candles(24 * 30, start="2023-12-15", timeframe="1h", instrument=name, seed=number))
+        lake.write(make_candles(30, instrument=name, source="other", seed=number + 9))
+    return lake
+
+
+@pytest.fixture
+def wide(everything: Lake, tmp_path: Path) -> Lake:
+    """Return a copy that may be changed."""
+    shutil.copytree(everything.root, tmp_path / "wide" / "raw")
+    return open_lake(tmp_path / "wide" / "raw")
+
+
+CONDITIONS = [
+    "true", "instrument = 'BTC-USD'", "instrument <> 'BTC-USD'", "instrument IN ('AAPL', 'ETH-USDT')",
+    "instrument LIKE 'BTC-%' AND timeframe = '1d'", "source = 'other' OR close > 120", "NOT (source = 'other')",
+    "open_time >= '2024-01-01'", "open_time > '2023-12-31 23:00:00+00' AND open_time <= '2024-01-01 01:00:00+01'",
+    "close_time = '2024-01-01 00:00:00+00'", "open_time BETWEEN '2023-12-20' AND '2023-12-21' AND instrument < 'B'",
+    "close_time < '2023-12-15'", "instrument = 'NOBODY'", "instrument IS NULL", "high - low > 3 AND low < 100",
+    "instrument = (SELECT max(instrument) FROM candles)", "date_part('year', open_time) = 2024 AND source = 'test'",
+    "open_time = (SELECT max(open_time) FROM candles WHERE instrument = 'AAPL')",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_what_a_condition_leaves_is_what_duckdb_leaves_of_all_rows(everything: Lake, condition: str) -> None:
+    """The lake opens only files that can matter; plain DuckDB over a copy of every row decides what is right."""
+    rows = query(everything, "SELECT * FROM candles").to_arrow()
+    sql = f"SELECT * FROM candles WHERE {condition} ORDER BY ALL"
+    with duckdb.connect(":memory:") as plain:
+        plain.execute("SET TimeZone = 'UTC'")
+        plain.register("candles", rows)
+        right = pl.DataFrame(plain.sql(sql).to_arrow_table())
+    assert query(everything, sql).equals(right)
+    assert rows.num_rows == sum(info.rows for info in everything.datasets())
+
+
+def test_a_question_opens_only_files_that_can_matter(wide: Lake) -> None:
+    """A damaged file stops the questions that need it, and no other."""
+    year, other = (p for p in wide.current_files("candles") if "ETH-USDT" in p.parts and "1h" in p.parts)
+    assert (year.name[:4], other.name[:4]) == ("2023", "2024")
+    year.write_bytes(b"")
+    for condition in ("instrument = 'BTC-USDT'", "timeframe = '1d'", "open_time >= '2024-01-01'"):
+        assert query(wide, f"SELECT count(*) FROM candles WHERE {condition}").item() > 0
+    for condition in ("true", "instrument = 'ETH-USDT'", "open_time < '2023-12-16'"):
+        with pytest.raises(DataCorrupt, match=year.name):
+            query(wide, f"SELECT count(*) FROM candles WHERE {condition}")
+
+
+def test_observations_are_a_table_beside_them(wide: Lake) -> None:
+    assert query(wide, "SELECT count(*) FROM observations").item() == 0
+    Step("observe", {0: 1.0, 9: 2.5}).do(wide)
+    answer = query(
+        wide, "SELECT name, unit, source, sum(value) s FROM observations WHERE about < '2023-12-26' GROUP BY ALL"
+    )
+    assert answer.rows() == [("mood", "points", "test", 3.5)]
+    assert query(wide, "SELECT value FROM observations WHERE about >= '2023-12-25 09:00:00+00'").rows() == [(2.5,)]

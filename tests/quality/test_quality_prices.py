@@ -203,7 +203,7 @@ def _ended(candles: Candles, now: str) -> bool:
 
 
 def test_holidays_are_no_end() -> None:
-    """Of the 14 days from 20 December 2024 on New York trades on 8 and Shanghai, in October, on 5 of 14."""
+    """After Christmas ten sessions take 18 days in New York, and three weeks in Shanghai's October."""
     last = candles_until("AAPL", "2024-12-20T21:00")
     assert not _ended(last, "2025-01-03T22:00")  # 23, 24, 26, 27, 30, 31 December, 2 and 3 January
     assert not _ended(last, "2025-01-06T22:00")

@@ -30,7 +30,7 @@ def stored(workspace: Workspace) -> Candles:
 
 def test_it_returns_what_is_odd_and_what_was_kept_apart(workspace: Workspace, stored: Candles) -> None:
     detail = quality(workspace, REQUEST)
-    assert [(f.kind, f.count) for f in detail.report.findings] == [("gap", 1), ("jump", 1)]
+    assert [(f.kind, f.count) for f in detail.report.findings] == [("gap", 1), ("jump", 1), ("ended", 1)]
     assert detail.flags["open_time"].to_list() == [stored.frame["open_time"][50]]
     assert detail.quarantined.select("reason", "origin").rows() == [("non_positive", "bad.csv")] * 2
     assert detail.candles.data_hash == stored.data_hash

@@ -31,8 +31,9 @@ def quality(workspace: Workspace, request: SeriesRequest, out: Path | None = Non
         _check(out)
     candles = load(workspace, request)
     pointed_out = flags(candles)
+    looked_at = min(moment for moment in (workspace.clock.now(), request.end, request.as_of) if moment)
     detail = QualityDetail(
-        inspect_candles(candles, workspace.clock.now(), pointed_out),
+        inspect_candles(candles, looked_at, pointed_out),
         candles,
         pointed_out,
         _quarantined(workspace, candles),

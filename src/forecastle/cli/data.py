@@ -101,7 +101,7 @@ def _fetch_answer(name: str, outcome: Outcome) -> _Told:
         {"instrument": f.instrument.id, "timeframe": f.timeframe, "source": f.source, "simulated": f.simulated,
          "start": f.start, "end": f.end, "added": f.added, "revised": f.revised, "unchanged": f.unchanged,
          "quarantined": f.quarantined, "observations": f.observations, "csv_files": f.csv_files,
-         "adjusted": f.facts.adjusted, "prices": f.facts.prices, "volume_unit": f.facts.volume,
+         "adjusted": f.facts.adjusted, "prices": f.facts.prices, "volume_unit": f.facts.volume_of(f.instrument),
          "notes": f.notes, "gave_up": f.gave_up.document() if f.gave_up else None}
         for f in outcome.brought if f.gave_up is None or f.rows
     ]  # fmt: skip

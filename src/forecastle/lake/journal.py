@@ -184,12 +184,11 @@ def _add(path: Path, line: bytes) -> None:
 
 def _best(root: Path) -> Log:
     """Return the better of the two copies: the first, unless it is damaged or lost commits that the second has."""
-    number = _last_number(root / NAME)
     try:
         first = read_log(root / NAME)
     except DataCorrupt:
         second = read_log(root / MIRROR)
-        if second.lines and second.state.number >= number:  # else commits would be lost in silence
+        if second.lines and second.state.number >= _last_number(root / NAME):  # else commits were lost in silence
             return second
         raise
     number = _last_number(root / MIRROR)

@@ -97,6 +97,7 @@ def _of_series(key: SeriesKey) -> Any:
 def _of_time(entry: FileEntry) -> Any:
     """Return what holds for the times of every row of a file."""
     first, last = pa.scalar(entry.first, _MOMENT), pa.scalar(entry.last, _MOMENT)
-    if entry.table == "candles":
-        return (ds.field("open_time") >= first) & (ds.field("close_time") <= last)
-    return (ds.field("about") >= first) & (ds.field("about") < last)
+    if entry.table == "observations":
+        return (ds.field("about") >= first) & (ds.field("about") < last)
+    opens, closes = ds.field("open_time"), ds.field("close_time")
+    return (opens >= first) & (opens < last) & (closes > first) & (closes <= last)

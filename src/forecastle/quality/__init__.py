@@ -3,7 +3,7 @@
 from forecastle.quality.actions import inspect_actions
 from forecastle.quality.candles import flags, inspect_candles, report_of_rows
 from forecastle.quality.sift import Sifted, inspect_rows, sift
-from forecastle.quality.texts import inspect_times, inspect_types
+from forecastle.quality.texts import inspect_times
 
 __all__ = [
     "Sifted",
@@ -12,7 +12,6 @@ __all__ = [
     "inspect_candles",
     "inspect_rows",
     "inspect_times",
-    "inspect_types",
     "report_of_rows",
     "sift",
 ]

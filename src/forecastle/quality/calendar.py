@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from forecastle.nouns import Candles, Finding
-from forecastle.sessions import found_in, is_intraday, step_of
+from forecastle.sessions import Times, found_in, is_intraday, step_of
 
 _DAY = np.timedelta64(1, "D")
+_BEFORE, _AFTER = np.timedelta64(8, "h"), np.timedelta64(4, "h")
+"""Some data hold what is traded before the bell and after it: New York's from 04:00 to 20:00."""
 
 
 def gaps(candles: Candles) -> Finding | None:
@@ -28,16 +31,25 @@ def off_calendar(candles: Candles) -> Finding | None:
     if len(candles) < 2:
         return None
     opens = candles.times("open_time")
-    expected, _ = candles.calendar.bars(opens[0], opens[-1] + np.timedelta64(1, "us"), candles.timeframe)
     if is_intraday(candles.timeframe) and not candles.instrument.always_open:
-        sessions, _ = candles.calendar.bars(opens[0].astype("datetime64[D]"), opens[-1] + _DAY, "1d")
-        expected, opens = sessions.astype("datetime64[D]"), opens.astype("datetime64[D]")
-    strange = opens[~found_in(opens, expected)]
+        strange = opens[_outside_sessions(candles, opens)]
+    else:
+        expected, _ = candles.calendar.bars(opens[0], opens[-1] + np.timedelta64(1, "us"), candles.timeframe)
+        strange = opens[~found_in(opens, expected)]
     if not strange.size:
         return None
     return Finding(
         "off_calendar", "suspicious", int(strange.size), day(strange[0]), "the market's calendar has no bar there"
     )
+
+
+def _outside_sessions(candles: Candles, opens: Times) -> npt.NDArray[np.bool_]:
+    """Return which bars lie around no session, shape of ``opens``; one may begin the evening before its UTC date."""
+    begins, ends = candles.calendar.bars(opens[0] - 2 * _DAY, opens[-1] + 2 * _DAY, "1d")
+    if not begins.size:
+        return np.ones(opens.shape, dtype=np.bool_)
+    session = np.searchsorted(begins - _BEFORE, opens, side="right") - 1
+    return np.asarray((session < 0) | (opens >= ends[np.maximum(session, 0)] + _AFTER))
 
 
 def wrong_step(candles: Candles) -> Finding | None:
@@ -61,10 +73,13 @@ def wrong_step(candles: Candles) -> Finding | None:
 
 
 def ended(candles: Candles, now: datetime) -> Finding | None:
-    """Return that the series stopped: more than a week and ten bars of the calendar have closed since its last bar."""
-    if not len(candles):
+    """Return that the series stopped: a week has gone by and ten bars of the calendar have closed since its last bar.
+
+    Nights, weekends and holidays are no bars, and no source is a week late. Candles that were made up never stop.
+    """
+    if not len(candles) or candles.simulated:
         return None
-    moment, last = np.datetime64(now.replace(tzinfo=None), "us"), candles.times("close_time")[-1]
+    moment, last = np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us"), candles.times("close_time")[-1]
     if moment - last < 7 * _DAY:
         return None
     _, closes = candles.calendar.bars(last, min(moment, last + 400 * _DAY), candles.timeframe)

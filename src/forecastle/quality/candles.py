@@ -22,7 +22,8 @@ def inspect_candles(
 ) -> QualityReport:
     """Return the findings about stored candles: their times against the calendar, their prices and their volumes.
 
-    With ``now`` a series that stopped is told, too; ``pointed_out`` is what :func:`flags` said, where it is at hand.
+    With ``now`` (the present, or the end of the range that was asked for) a series that stopped is told, too, as a
+    note: it may be out of date, renamed or delisted. ``pointed_out`` is what :func:`flags` said, where it is at hand.
     Nothing is changed: findings are ``suspicious``, or a ``note``.
     """
     table = flags(candles) if pointed_out is None else pointed_out

@@ -1,14 +1,12 @@
-"""Findings about a file before its rows are read: how its times and numbers are written."""
+"""Findings about a file before its rows are read: how its times are written."""
 
 from __future__ import annotations
 
 import polars as pl
 
 from forecastle.nouns import Finding
-from forecastle.nouns.candles import PRICES
 
 _OFFSET = r"(Z|UTC|GMT|[+-]\d{2}:?\d{2})$"
-_EMPTY = ("", "null", "none", "nan", "na", "n/a", "-")
 _DST_HOURS = 1.0
 
 
@@ -29,14 +27,6 @@ def inspect_times(texts: pl.Series) -> tuple[Finding, ...]:
     )
     found = [_mixed_offsets(told), _mixed_forms(told)]
     return tuple(f for f in found if f)
-
-
-def inspect_types(table: pl.DataFrame) -> tuple[Finding, ...]:
-    """Return ``wrong_type`` for each column of prices or volume (by our names) with cells that are no numbers.
-
-    Empty cells and the usual words for them are missing values, not wrong types; NaN and infinities are numbers.
-    """
-    return tuple(f for name in (*PRICES, "volume") if name in table.columns if (f := _no_numbers(table[name])))
 
 
 def _minutes() -> pl.Expr:
@@ -66,15 +56,3 @@ def _mixed_forms(told: pl.DataFrame) -> Finding | None:
         return None
     first = f"row {bare['row'][0] + 1} ({bare['text'][0]})"
     return Finding("mixed_forms", "suspicious", bare.height, first, "times without an offset among times with one")
-
-
-def _no_numbers(column: pl.Series) -> Finding | None:
-    if column.dtype.is_numeric():
-        return None
-    text = column.cast(pl.String, strict=False).str.strip_chars()
-    wrong = text.cast(pl.Float64, strict=False).is_null() & ~text.str.to_lowercase().fill_null("").is_in(_EMPTY)
-    if not wrong.any():
-        return None
-    row = int(wrong.arg_max() or 0)
-    words = f"cells of {column.name} are no numbers, such as '{text[row]}'"
-    return Finding("wrong_type", "invalid", int(wrong.sum()), f"row {row + 1}", words)

@@ -9,11 +9,13 @@ from forecastle.sessions import Timeframe, step_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400_000
+MONDAY = 4 * DAY
+"""The first Monday of 1970; weeks that are counted from 1970 itself begin on Thursday."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The bars of one timeframe. Weeks and months are taken as the venue cuts them, if from a UTC midnight."""
+    """The bars of one timeframe: weeks from Monday, months of the calendar."""
 
     timeframe: Timeframe
 
@@ -25,23 +27,17 @@ class Grid:
 
     def on(self, open_time: int) -> bool:
         """Return whether a bar can open at this moment."""
-        if self.timeframe == "1mo":
-            return open_time == self._month(open_time)
-        return open_time % (DAY if self.timeframe == "1w" else self.step) == 0
+        return open_time == self._open(open_time)
 
     def close(self, open_time: int) -> int:
         """Return the close of the bar that opens at (or, off the grid, has its open before) this moment."""
         if self.timeframe == "1mo":
             return self._month(self._month(open_time) + 32 * DAY)
-        return open_time - (0 if self.timeframe == "1w" else open_time % self.step) + self.step
+        return self._open(open_time) + self.step
 
     def first_from(self, moment: int) -> int:
         """Return the first moment at or after ``moment`` where a bar can open."""
-        if self.timeframe == "1mo":
-            month = self._month(moment)
-            return month if month == moment else self.close(month)
-        unit = DAY if self.timeframe == "1w" else self.step
-        return -(-moment // unit) * unit
+        return moment if self.on(moment) else self.close(moment)
 
     def later(self, open_time: int, bars: int) -> int:
         """Return where a bar can open ``bars`` later; with many months somewhat earlier, so that none is skipped."""
@@ -49,10 +45,14 @@ class Grid:
 
     def stop(self, limit: int) -> int:
         """Return the moment from which on no bar opens that has closed at ``limit``."""
+        return self._open(limit)
+
+    def _open(self, moment: int) -> int:
+        """Return the open of the bar that holds this moment."""
         if self.timeframe == "1mo":
-            return self._month(limit)
-        unit = DAY if self.timeframe == "1w" else self.step
-        return limit // unit * unit - self.step + unit
+            return self._month(moment)
+        origin = MONDAY if self.timeframe == "1w" else 0
+        return moment - (moment - origin) % self.step
 
     @staticmethod
     def _month(moment: int) -> int:

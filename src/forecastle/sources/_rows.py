@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from forecastle.errors import DataInvalid
+from forecastle.errors import DataInvalid, SourceLimited
 from forecastle.nouns.candles import SCHEMA
 from forecastle.sources._grid import DAY, Grid, to_datetime
 
@@ -27,12 +27,14 @@ def read_rows(venue: str, given: Sequence[Any], grid: Grid, now: int) -> list[Ro
     """Return the rows in the order of time, repeats kept, with times in milliseconds whatever the unit they came in.
 
     ``now`` is the venue's time. A missing or unreadable number is None. Raises ``DataInvalid`` where the answer as a
-    whole is not candles: another shape, times outside the life of the market, most rows impossible.
+    whole is not candles: another shape, times outside the life of the market, most rows impossible. Raises
+    ``SourceLimited`` for weeks and months that begin on another day than ours.
     """
     rows = [_row(venue, row) for row in given]
     late = [row for row in rows if row[0] > now + 3 * max(grid.step, DAY)]
     if late:
         raise _changed(venue, f"a candle of {to_datetime(late[0][0]):%Y-%m-%d %H:%M}", "That moment has not come yet.")
+    _check_cut(venue, rows, grid)
     impossible = [row for row in rows if not _possible(row) or not grid.on(row[0])]
     if len(rows) >= 4 and 2 * len(impossible) > len(rows):
         time, *numbers = impossible[0]
@@ -76,6 +78,21 @@ def _row(venue: str, row: Any) -> Row:
         raise _changed(venue, f"{str(row[0])[:40]!r} as the time of a candle", "It is no time of this century.")
     opened, high, low, close, volume = (_number(cell) for cell in row[1:6])
     return time, opened, high, low, close, volume
+
+
+def _check_cut(venue: str, rows: list[Row], grid: Grid) -> None:
+    """Raise ``SourceLimited`` where most weeks or months are cut elsewhere: no calendar here has such bars."""
+    strange = [to_datetime(row[0]) for row in rows if not grid.on(row[0])]
+    if grid.timeframe not in ("1w", "1mo") or 2 * len(strange) <= len(rows):
+        return
+    first = strange[0]
+    day, ours = (f"{first:%A}", "Monday") if grid.timeframe == "1w" else (f"day {first.day}", "the first")
+    clock = "" if first == first.replace(hour=0, minute=0, second=0, microsecond=0) else f" at {first:%H:%M} UTC"
+    raise SourceLimited(
+        f"{venue} begins its {grid.timeframe} candles on {day}{clock}.",
+        f"Here they begin on {ours} at 00:00 UTC: mixed, they would be no series.",
+        "Fetch --timeframe 1d, or another source.",
+    )
 
 
 def _number(cell: Any) -> float | None:

@@ -61,7 +61,7 @@ class Wire:
 
     line: Line
     venue: str
-    _session: Any = field(default=None, repr=False)
+    _curl: Any = field(default=None, repr=False)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         """Send one request and return the whole answer, whatever its status; redirects within the host are followed.
@@ -93,12 +93,12 @@ class Wire:
             kept.extend(chunk)
             return len(chunk) if len(kept) <= bound else _STOP
 
-        if self._session is None:
+        if self._curl is None:
             # trust_env=False does nothing in curl_cffi: only this keeps a proxy of the environment out of the way
             direct = {curl_cffi.CurlOpt.NOPROXY: "*"} if self.line.gateway else {}
-            self._session = curl_cffi.Session(curl_options=direct, discard_cookies=True)
+            self._curl = curl_cffi.Session(curl_options=direct, discard_cookies=True)
         try:
-            response = self._session.request(
+            response = self._curl.request(
                 method,
                 through(self.line.gateway, url),
                 headers={**headers, "Accept-Encoding": "gzip"},

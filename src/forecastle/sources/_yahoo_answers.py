@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,6 +25,7 @@ SLACK = 8 * 86_400
 """Seconds: bars a week off the span are cut away; further off, they are not what was asked for."""
 NOTHING_THERE = "data doesn't exist"
 TOO_OLD = "data not available"
+CURRENCY = re.compile(r"[A-Za-z]{3,5}")
 UNKNOWN_SYMBOL = ("no data found", "not found", "delisted")
 
 
@@ -165,7 +167,11 @@ def _paid_in(result: dict[str, Any]) -> dict[int, str]:
         for event in _events(events, kind):
             if type(event.get("date")) is not int or not all(_positive(event.get(name)) for name in numbers):
                 raise changed(f"{kind} holds {json.dumps(event)[:80]}")
-    return {d["date"]: str(d["currency"]) for d in _events(events, "dividends") if d.get("currency")}
+    paid_in = {d["date"]: str(d["currency"]) for d in _events(events, "dividends") if d.get("currency")}
+    for currency in paid_in.values():
+        if not CURRENCY.fullmatch(currency):
+            raise changed(f"dividends are paid in {currency[:40]}, which is no currency")
+    return paid_in
 
 
 def _events(events: Any, kind: str) -> list[dict[str, Any]]:

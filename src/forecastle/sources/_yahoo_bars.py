@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAY = 86_400
+PENCE = {"GBp": "GBX"}
+"""Pounds and pence differ by the case of one letter at Yahoo, and names of observations have small letters."""
 QUARTER = 900
 """Seconds: whatever the length of a bar, trading begins on a quarter of an hour."""
 
@@ -139,21 +141,28 @@ def events_of(frame: pd.DataFrame, chart: Chart, instrument: Instrument, source:
     """Return the dividends (currency per share) and splits (new shares per old) in a frame of days.
 
     Both are about, and known from, the open of the session they count from. Yahoo restates dividends for later splits.
+    One name has one unit: a dividend in another currency than the prices' is a ``dividend_eur``, in pence ``_gbx``.
     """
     paid_on = pl.DataFrame({"stamp": list(chart.paid_in)}, schema={"stamp": pl.Int64}).select(_days(chart.zone))
     currencies = dict(zip(paid_on.to_series(), chart.paid_in.values(), strict=True))
     keys = _read(frame, "1d")["key"]
     found: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    for column, name in (("Dividends", "dividend"), ("Stock Splits", "split")):
+    for column in ("Dividends", "Stock Splits"):
         for key, value in zip(keys, frame[column].to_numpy(dtype=np.float64), strict=True):
             if value and np.isfinite(value):
-                paid = f"{currencies.get(key, chart.currency)} per share"
-                unit = paid if name == "dividend" else "new shares per old"
-                found.setdefault((name, unit), []).append((key, float(value)))
+                paid = _paid(currencies.get(key, chart.currency), chart.currency)
+                named = paid if column == "Dividends" else ("split", "new shares per old")
+                found.setdefault(named, []).append((key, float(value)))
     return tuple(
         Observations(instrument, name, unit, source, _observed(values, instrument))
         for (name, unit), values in found.items()
     )
+
+
+def _paid(currency: str, of_prices: str) -> tuple[str, str]:
+    """Return name and unit of a dividend."""
+    name = "dividend" if currency == of_prices else f"dividend_{PENCE.get(currency, currency).lower()}"
+    return name, f"{currency} per share"
 
 
 def _observed(values: list[tuple[int, float]], instrument: Instrument) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """yfinance on our own line: its parsing and its cookies, our waits, deadlines, bounds and errors.
 
 yfinance is made for notebooks: it prints, swallows errors into empty frames, keeps cookies as pickles in the user's
-folder and answers of the past in memory, and asks again at once after a refusal. Here it is given a session that sends
+folder and answers of the past in memory, and asks again at once after a refusal. Here it is given a wire that sends
 every request through :mod:`forecastle.sources._polite` and checks each chart before yfinance reads it; its files
 and its memory are switched off.
 """
@@ -42,7 +42,7 @@ COOKIE_HOST = "fc.yahoo.com"
 UNREADABLE = (YFException, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError)
 """What yfinance lets out when an answer is not what it expects."""
 _YFINANCE = Lock()
-"""yfinance keeps one session for the whole process: one question at a time."""
+"""yfinance keeps one connection for the whole process: one question at a time."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ class _Reply(Response):
         return json.loads(self.content)
 
 
-class YahooSession(curl_cffi.Session):  # type: ignore[type-arg]
-    """The session that yfinance is given: every request of it goes through the venue's limiter.
+class YahooWire(curl_cffi.Session):  # type: ignore[type-arg]
+    """The connection that yfinance is given: every request of it goes through the venue's limiter.
 
     ``chart`` is the last chart that came, ``failed`` the first error since :meth:`expect`: yfinance may swallow it.
     """
@@ -120,12 +120,12 @@ class YahooSession(curl_cffi.Session):  # type: ignore[type-arg]
 
     @property
     def cookies(self) -> Any:
-        """Return the cookies of the session that does the talking."""
+        """Return the cookies of the browser."""
         return self._browser.cookies
 
     @cookies.setter
     def cookies(self, cookies: Any) -> None:
-        """Give them to the session that does the talking."""
+        """Give them to the browser."""
         self._browser.cookies = cookies
 
     def expect(self, symbol: str, interval: str) -> None:
@@ -193,12 +193,12 @@ class YahooClient:
     """Charts of Yahoo, one question at a time."""
 
     def __init__(self, line: Line) -> None:
-        self._session = YahooSession(line)
+        self._wire = YahooWire(line)
         self._data: Any = None
 
     def now(self) -> datetime:
         """Return Yahoo's own time, as far as it has said it."""
-        return self._session.venue.now()
+        return self._wire.venue.now()
 
     def history(self, symbol: str, interval: str, since: datetime, until: datetime, prepost: bool) -> History:
         """Return the bars of ``symbol`` that Yahoo stamps in [since, until), as yfinance reads them.
@@ -206,11 +206,11 @@ class YahooClient:
         Raises ``SourceLimited`` and ``UpstreamError`` as ``read_chart`` and the venue do; never an empty frame for a
         fault.
         """
-        session = self._session
+        wire = self._wire
         with _YFINANCE, self._switched():
-            session.expect(symbol, "15m" if interval == "30m" else interval)  # yfinance builds 30m from 15m
+            wire.expect(symbol, "15m" if interval == "30m" else interval)  # yfinance builds 30m from 15m
             try:
-                frame = yf.Ticker(symbol, session=session).history(
+                frame = yf.Ticker(symbol, session=wire).history(
                     start=since, end=until, interval=interval, prepost=prepost,
                     auto_adjust=False, actions=True, repair=False, keepna=True,
                 )  # fmt: skip
@@ -219,13 +219,13 @@ class YahooClient:
             except ForecastleError:
                 raise
             except UNREADABLE as error:
-                raise session.failed or _unreadable(symbol, error) from error
-            if session.failed:
-                raise session.failed
-            if session.chart is None:
+                raise wire.failed or _unreadable(symbol, error) from error
+            if wire.failed:
+                raise wire.failed
+            if wire.chart is None:
                 raise _unreadable(symbol, RuntimeError("no chart was asked for"))
-            check_span(session.chart, since.timestamp(), until.timestamp())
-            return History(frame, session.chart)
+            check_span(wire.chart, since.timestamp(), until.timestamp())
+            return History(frame, wire.chart)
 
     @contextmanager
     def _switched(self) -> Iterator[None]:
@@ -240,7 +240,7 @@ class YahooClient:
                 cache._TzCacheManager._tz_cache = _NoFiles("UTC")
                 cache._CookieCacheManager._Cookie_cache = _NoFiles(None)
                 instances.pop(YfData, None)
-                self._data = self._data or YfData(self._session)
+                self._data = self._data or YfData(self._wire)
                 instances[YfData] = self._data
                 YfData.cache_get.cache_clear()
                 yield

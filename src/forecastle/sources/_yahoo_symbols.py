@@ -5,8 +5,10 @@ from __future__ import annotations
 from forecastle.errors import SourceLimited
 from forecastle.nouns import Instrument
 
-INDICES = {"SPX": "^GSPC", "DAX": "^GDAXI", "CAC": "^FCHI", "DXY": "DX-Y.NYB"}
+INDICES = {"SPX": "^GSPC", "DAX": "^GDAXI", "CAC": "^FCHI"}
 """Indices that Yahoo does not call by their own name after a caret."""
+OTHER_HOURS = ("DXY",)
+"""Indices that are traded outside the sessions of their calendar."""
 SUFFIXES = {
     "XTKS": ".T", "XLON": ".L", "XETR": ".DE", "XPAR": ".PA", "XKRX": ".KS", "XTSE": ".TO", "XASX": ".AX",
     "XHKG": ".HK", "XNYS": "", "XNAS": "",
@@ -27,6 +29,7 @@ def yahoo_symbol(instrument: Instrument) -> str:
     Raises ``SourceLimited`` for what Yahoo does not have: perpetuals, pairs in dollar tokens, other markets.
     """
     if instrument.kind == "index":
+        _check_hours(instrument)
         return INDICES.get(instrument.base, f"^{instrument.base}")
     if instrument.kind == "stock":
         return _stock(instrument)
@@ -37,6 +40,17 @@ def yahoo_symbol(instrument: Instrument) -> str:
             f"Fetch {instrument.base}-USD from yahoo, or {instrument} from an exchange such as binance.",
         )
     return f"{COINS.get(instrument.base, instrument.base)}-{instrument.quote}"
+
+
+def _check_hours(instrument: Instrument) -> None:
+    """Refuse an index whose hours are not known here: its last bar would be taken before it has closed."""
+    if instrument.base in OTHER_HOURS:
+        raise SourceLimited(
+            f"Yahoo's candles of {instrument} are not taken.",
+            f"It trades nearly round the clock, and here it has the hours of {instrument.calendar}: when a bar closes "
+            "is not known.",
+            "Import a file of its closes as observations: forecastle import FILE --observation close --unit points.",
+        )
 
 
 def _stock(instrument: Instrument) -> str:

@@ -165,8 +165,7 @@ def _page(points: pl.DataFrame, since: datetime, stop: datetime, end: datetime |
     until = min(stop, _midnight(cut))
     priced = rows.filter(pl.col("close").is_not_null())["close_time"].max()
     last = priced if isinstance(priced, datetime) else since
-    to_come = max(last, _midnight(now - LATE_DAY))
-    until = min(until, to_come) if to_come < until else until
+    until = min(until, max(last, _midnight(now - LATE_DAY)))
     return Page(rows.filter(pl.col("open_time") < until), since, until)
 
 

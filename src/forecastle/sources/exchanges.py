@@ -7,7 +7,7 @@ deadlines are ours (``_polite``), and so is the walk through the history (``_pag
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -69,7 +69,9 @@ class Exchange:
 
         window, coarse = self._page_size(client) or PAGE, theirs != "1d" and "1d" in client.timeframes
         walk = Walk(ask, Grid(timeframe), first, to_ms(limit), window, coarse, to_ms(now))
-        yield from walk.pages()
+        for page in walk.pages():
+            if answered := guard.answered(page):
+                yield answered
 
     @property
     def _traits(self) -> Traits:
@@ -87,7 +89,7 @@ class Exchange:
                 "Stocks and indices come from yahoo: --source yahoo.",
             )  # fmt: skip
         if instrument.kind not in self._clients:
-            from forecastle.sources._session import connect  # brings ccxt, half a second
+            from forecastle.sources._ccxt_client import connect  # brings ccxt, half a second
 
             client = connect(self.name, self._venue, self._traits, instrument.kind)
             self._call(client.load_markets)
@@ -142,17 +144,21 @@ class Exchange:
 
 @dataclass
 class _Guard:
-    """Notices an exchange that serves only its last bars, whatever is asked for. ``first``: what was asked, if."""
+    """Notices an exchange that serves only its last bars, whatever is asked for.
+
+    ``first`` is the start that was asked for, if any; ``oldest`` the open of the first bar served, where it is noticed.
+    """
 
     exchange: str
     traits: Traits
     instrument: Instrument
     first: int | None
+    oldest: datetime | None = None
     _done: bool = False
 
     def check(self, rows: list[Row], grid: Grid, since: int, most: int | None, now: int) -> None:
-        """Raise ``SourceLimited`` where the first answer begins later than asked because more is not served."""
-        if self._done or self.first is None or not rows:
+        """Look at the first answer; raise ``SourceLimited`` where it begins later than what was asked for."""
+        if self._done or not rows:
             return
         self._done = True
         oldest = rows[0][0]
@@ -160,13 +166,21 @@ class _Guard:
         to_the_end = rows[-1][0] + 3 * grid.step > now
         if bars is None or len(rows) < bars or oldest <= since or not to_the_end:
             return
+        self.oldest = to_datetime(oldest)
+        if self.first is None:
+            return
         raise SourceLimited(
             f"{self.exchange} has {grid.timeframe} candles of {self.instrument} only from "
-            f"{to_datetime(oldest):%Y-%m-%d %H:%M} on.",
+            f"{self.oldest:%Y-%m-%d %H:%M} on.",
             f"It serves the last {len(rows)} bars, whatever is asked for; asked was {to_datetime(since):%Y-%m-%d}.",
             f"Start there, take a longer timeframe, or name a source that goes back further: --source "
             f"{self.exchange},{(self.traits.facts.fall_back or ('coinbase',))[0]}.",
         )
+
+    def answered(self, page: Page) -> Page | None:
+        """Return the page from the first bar served on, None where none is left: before it nobody answered."""
+        since = max(page.since, self.oldest or page.since)
+        return replace(page, since=since) if since < page.until else None
 
 
 def all_exchanges() -> tuple[str, ...]:

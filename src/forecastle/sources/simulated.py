@@ -75,14 +75,13 @@ class Simulated:
     ) -> Candles:
         """Return the bars that open at or after ``start`` and close at or before ``end``.
 
-        The series starts in 2010 (hours 2018, minutes 2024); without ``end`` it covers eight years, a year, a month.
+        The series starts in 2010 (hours 2018, minutes 2024); without ``end`` it covers eight years, a year, a month,
+        and nothing comes after. Raises ``RequestInvalid`` where ``start`` is not before ``end``.
         """
+        if start and end and start >= end:
+            raise RequestInvalid(f"{start} is not before {end}.", "A range runs from early to late.", "Swap them.")
         origin, usual = _span(timeframe)
         stop = _naive(end) if end else origin + usual
-        if start and _naive(start) >= stop:
-            raise RequestInvalid(
-                f"{start} is not before {end or stop}.", "A range runs from early to late.", "Swap them."
-            )
         opens, closes = calendar(instrument.calendar).bars(origin, stop, timeframe)
         path = self._simulate(instrument, timeframe, opens.size)
         columns = {

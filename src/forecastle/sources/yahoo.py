@@ -73,6 +73,7 @@ class Yahoo:
             history="days: all; 1h: 730 days; 30m, 15m, 5m: 60 days; 1m: 30 days",
             limits="not published; 2 requests a second are sent, and every 429 is obeyed",
             licence="Yahoo's terms of service: personal use, no redistribution",
+            pair_volume="quote",
         )
 
     def pages(
@@ -87,11 +88,14 @@ class Yahoo:
         symbol, span = yahoo_symbol(instrument), _span(timeframe)
         now = self._client.now()
         since, stop = _range(instrument, timeframe, start, end, now)
-        while since < stop:
+        upto = since
+        while upto < stop:
             upto = min(stop, _midnight(since) + span.page)
             page = self._page(symbol, instrument, timeframe, since, upto, end)
             yield page
-            since = upto
+            if page.until == since:
+                return
+            since = page.until  # not past a bar that waits: those after it tell whether it will come
 
     @property
     def _client(self) -> YahooClient:
