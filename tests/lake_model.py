@@ -92,6 +92,8 @@ class Seen:
     aside: frozenset[tuple[int, float]] = frozenset()
     values: dict[int, float] = field(default_factory=dict)
     covered: frozenset[int] = frozenset()
+    first_told: dict[int, float] = field(default_factory=dict, compare=False)
+    """The first value of each hour: told again it is an old file that comes twice, and says nothing new."""
 
     def after(self, step: Step) -> Seen:
         """Return what it holds after a step."""
@@ -100,7 +102,8 @@ class Seen:
         if step.kind == "quarantine":
             return replace(self, aside=self.aside | set(step.rows.items()))
         if step.kind == "observe":
-            return replace(self, values=self.values | step.rows)
+            new = {h: value for h, value in step.rows.items() if self.first_told.get(h) != value}
+            return replace(self, values=self.values | new, first_told=step.rows | self.first_told)
         if step.kind == "cover":
             asked = range(min(step.rows), max(step.rows) + 1)
             return replace(self, candles=self.candles | step.rows, covered=self.covered | set(asked))

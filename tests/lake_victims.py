@@ -10,7 +10,7 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from forecastle.app import fetch
+from forecastle.app import _job
 from forecastle.cli.main import run
 from forecastle.clock import SystemClock
 from forecastle.errors import LakeLocked
@@ -38,7 +38,7 @@ def live(pipe: Connection, root: Path, seen: Seen, seed: int) -> None:
 
 def command(pipe: Connection, *words: str) -> None:
     """Run the command line as a fresh process would; a fetch comes in pages and stores each at once."""
-    fetch.PAGES = 1
+    _job.PAGES = 1
     Simulated.pages = _in_pages  # type: ignore[method-assign]
     journal.FEWEST_LINES = 4
     sys.argv = ["forecastle", *words]

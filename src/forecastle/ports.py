@@ -83,8 +83,8 @@ class SourceFacts:
     """What a reader of the rows has to know, and what the table of sources in the docs shows.
 
     ``volume`` is the unit of the volume, ``history`` how far back one can ask, ``limits`` how fast, ``licence`` the
-    terms; ``fall_back`` names the sources to ask where this one does not have what is wanted; ``pair_volume`` is the unit
-    of pairs where it is another.
+    terms; ``fall_back`` names the sources to ask where this one does not have what is wanted. ``pair_volume`` is the
+    unit of pairs where it is another.
     """
 
     title: str

@@ -45,7 +45,8 @@ def test_a_second_fetch_adds_nothing(cli: Cli, inside: Cli, tmp_path: Path) -> N
     before = _hashes(home)
     second = inside(*words, "--json", home=home)
     (result,) = second.document["results"]
-    assert (result["added"], result["revised"], result["unchanged"]) == (0, 0, 3), "the last bars are asked for again"
+    assert (result["added"], result["revised"]) == (0, 0)
+    assert 0 < result["unchanged"] < 10, "the last bars are asked for again"
     assert _hashes(home) == before
 
 

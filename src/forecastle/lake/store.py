@@ -323,13 +323,13 @@ class Lake:
         """Compare every file ever committed with its hash, every current one with its rules, the logs too."""
         return verify(self._journal, self._reader)
 
-    def current_entries(self, table: Table) -> list[list[FileEntry]]:
-        """Return the current files of a table: those of each series, oldest first."""
-        return self._files(table)
+    def current(self) -> State:
+        """Return what is current now; later commits do not change it."""
+        return self._journal.state
 
     def current_files(self, table: Table) -> list[Path]:
         """Return the places of the current files of a table."""
-        return [self.root / entry.path for files in self.current_entries(table) for entry in files]
+        return [self.root / entry.path for files in self._files(table) for entry in files]
 
     def checked(self, entry: FileEntry) -> bytes:
         """Return the bytes of a file. Raises ``DataCorrupt`` where they are not those that were committed."""

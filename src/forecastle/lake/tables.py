@@ -20,7 +20,7 @@ from pyarrow.fs import LocalFileSystem
 from forecastle.errors import DataCorrupt
 from forecastle.lake.describe import COLUMNS, OBSERVATIONS
 from forecastle.lake.layout import SeriesKey, Table
-from forecastle.lake.manifest import FileEntry
+from forecastle.lake.manifest import FileEntry, State
 from forecastle.lake.reader import THREADS
 from forecastle.lake.store import Lake
 
@@ -38,7 +38,8 @@ def database_of(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
 
     Raises ``DataCorrupt`` where a file that was needed is not the one that was committed.
     """
-    tables: dict[Table, _Checked] = {table: _Checked(lake, table) for table in TABLES}
+    state = lake.current()
+    tables: dict[Table, _Checked] = {table: _Checked(lake, state, table) for table in TABLES}
     try:
         with duckdb.connect(":memory:") as database:
             database.execute("SET TimeZone = 'UTC'")
@@ -58,19 +59,19 @@ class _Checked(ds.FileSystemDataset):  # type: ignore[misc]  # pyarrow has no ty
     ``damage`` is what was wrong with a file: DuckDB keeps only the words of an error.
     """
 
-    def __init__(self, lake: Lake, table: Table) -> None:
+    def __init__(self, lake: Lake, state: State, table: Table) -> None:
         schema = pa.schema([(name, _KINDS[kind]) for name, (kind, _) in TABLES[table].items()])
-        self._lake = lake
-        self._series = {str(files[0].series): files for files in lake.current_entries(table)}
+        self._lake, self._state = lake, state
+        self._series = {key.folder.as_posix(): key for key in sorted(state.series) if key.table == table}
         self.damage: DataCorrupt | None = None
-        parts = [_PARQUET.make_fragment(name, _DISK, _of_series(f[0].series)) for name, f in self._series.items()]
+        parts = [_PARQUET.make_fragment(name, _DISK, _of_series(key)) for name, key in self._series.items()]
         super().__init__(parts, schema, _PARQUET, _DISK)
 
     def scanner(self, columns: list[str] | None = None, filter: ds.Expression | None = None) -> ds.Scanner:  # noqa: A002
         """Return what reads the rows that pass ``filter``; DuckDB calls it once for each use of the table."""
         root, entries, parts = self._lake.root.absolute(), {}, []
         for series in self.get_fragments(filter):
-            for entry in self._series[series.path]:
+            for entry in self._state.files_of(self._series[series.path]):
                 path, holds = f"{root}/{entry.path}", series.partition_expression & _of_time(entry)
                 entries[path] = entry
                 parts.append(_PARQUET.make_fragment(path, _DISK, holds))
