@@ -97,6 +97,10 @@ class SourceFacts:
     fall_back: tuple[str, ...] = ()
     pair_volume: VolumeUnit | None = None
 
+    def adjusted_of(self, instrument: Instrument) -> Adjusted:
+        """Return what the prices of an instrument are adjusted for: coins have no corporate actions."""
+        return "none" if instrument.always_open else self.adjusted
+
     def volume_of(self, instrument: Instrument) -> VolumeUnit:
         """Return the unit of the volume of an instrument."""
         return self.pair_volume if self.pair_volume and instrument.kind == "pair" else self.volume

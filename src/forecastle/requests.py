@@ -222,8 +222,10 @@ def build(kind: type[R], /, **fields: Any) -> R:
         return kind(**fields)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"] if part != "function-plain")
+        name = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and part != "function-plain")
         rule = first["msg"].removeprefix("Value error, ")
         rule = f"{rule[:1].upper()}{rule[1:]}.".replace("Input should be", "It has to be")
+        rule = rule.replace("Tuple should have at least 1 item after validation, not 0", "It has to name one or more")
+        rule = rule.replace("Extra inputs are not permitted", "There is no such field")
         what = f"{name} is {first['input']!r}." if name else "The parts of the request do not fit together."
         raise RequestInvalid(what, rule, "Ask again with a value that fits.") from error

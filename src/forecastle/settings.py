@@ -62,7 +62,7 @@ class JobSettings(_Section):
 class SourceSettings(_Section):
     """How sources are reached: through a gateway as ``{gateway}/{host}/{path}``, or straight where empty."""
 
-    gateway: str | None = None
+    gateway: str | None = Field(default=None, pattern=r"^https?://[^/\s]+")
 
 
 class Settings(_Section):

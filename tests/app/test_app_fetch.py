@@ -37,6 +37,13 @@ def day(n: int) -> datetime:
     return START + timedelta(days=n)
 
 
+class _Restating(SourceFacts):
+    """Adjusts coins, too: the tests need but one instrument."""
+
+    def adjusted_of(self, instrument: Instrument) -> Adjusted:
+        return self.adjusted
+
+
 @dataclass
 class Scripted:
     """Gives ``frame`` in pages of ten rows; once, before page ``fails_at`` of its life, it raises ``fault``."""
@@ -55,7 +62,7 @@ class Scripted:
 
     @property
     def facts(self) -> SourceFacts:
-        return SourceFacts(self.name, self.adjusted, "ohlc", "base", "", "", "", self.fall_back)
+        return _Restating(self.name, self.adjusted, "ohlc", "base", "", "", "", self.fall_back)
 
     def pages(
         self, instrument: Instrument, timeframe: Timeframe, start: datetime | None, end: datetime | None

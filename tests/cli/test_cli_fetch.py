@@ -134,3 +134,21 @@ def test_one_command_refreshes_a_database_that_stands_alone(
         (name, len(stage.wanted(name, datetime(2023, 6, 1, tzinfo=UTC))) - len(wanted))
         for name in ("BTC-USD", "ETH-USD")
     ]
+
+
+def test_a_file_of_another_kind_is_not_replaced_by_a_database(inside: Cli, home: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "README.md"
+    mine.write_text("mine")
+    inside("lake", "export", mine, home=home).complaint(2)
+    inside("fetch", "SPX.INDEX", "--source", "bundled", "--duckdb", mine, home=home).complaint(2)
+    assert mine.read_text() == "mine"
+    assert not home.exists(), "refused before anything is fetched"
+
+
+@pytest.mark.parametrize("gateway", ["nonsense", "ftp://127.0.0.1", "http://"])
+def test_a_gateway_that_is_no_address_is_told_at_once(
+    inside: Cli, home: Path, monkeypatch: pytest.MonkeyPatch, gateway: str
+) -> None:
+    monkeypatch.setenv("FORECASTLE__SOURCES__GATEWAY", gateway)
+    what, _, _ = inside("fetch", "BTC-USD", "--source", "coinbase", home=home).complaint(3)
+    assert "sources.gateway" in what

@@ -404,6 +404,7 @@ def test_two_offsets_in_one_column_are_read_each_by_its_own_and_told(workspace: 
     assert "84 rows" in told["mixed_offsets"].detail
     assert "92 rows" in told["mixed_offsets"].detail
     assert told["unsorted"].count == 1
+    assert told["overlap"].count == 1, "a bar of an hour at 19:00 and one at 19:30: only one of them can be"
     assert done.written is not None
     assert done.written.added + done.quarantined.height == 176
     assert done.candles is not None

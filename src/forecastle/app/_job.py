@@ -81,6 +81,7 @@ class Job:
         )
         self.now = self.workspace.clock.now()
         self.lake = self.workspace.lake
+        self.adjusted = self.source.facts.adjusted_of(self.instrument)
         self.edge = overlap(self.timeframe)
 
     def run(self) -> None:
@@ -184,7 +185,7 @@ class Job:
     def _adjusted_anew(self) -> bool:
         """Tell whether the source gives the last bars we have with all prices moved by one ratio, as after a split."""
         span = self.lake.span(self.key)
-        if self.source.facts.adjusted == "none" or span is None or not self.lake.covered(self.key):
+        if self.adjusted == "none" or span is None or not self.lake.covered(self.key):
             return False
         held = self.lake.read(self.key, span[1] - 2 * self.edge).frame.tail(10)
         if not held.height:
@@ -229,8 +230,8 @@ class Job:
         self._write(self._candles(sifted.rows), (since, until))  # last: what it says was answered is then stored
 
     def _candles(self, rows: pl.DataFrame) -> Candles:
-        facts = self.source.facts
-        return Candles(self.instrument, self.timeframe, self.source.name, rows, facts.adjusted, facts.prices)
+        prices = self.source.facts.prices
+        return Candles(self.instrument, self.timeframe, self.source.name, rows, self.adjusted, prices)
 
     def _last_word(self, quarantined: pl.DataFrame, until: datetime) -> datetime:
         """Return the open of the first bad bar that the source may still put right, else ``until``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from forecastle.app.fetch import Fetched
-from forecastle.lake import DatasetKey, Exported, export_duckdb, export_series
+from forecastle.lake import DatasetKey, Exported, export_duckdb, export_series, refuse_foreign
 from forecastle.requests import FetchRequest
 from forecastle.workspace import Workspace
 
@@ -13,6 +13,11 @@ from forecastle.workspace import Workspace
 def to_duckdb(workspace: Workspace, out: Path) -> int:
     """Write the whole lake as a DuckDB database and return the number of its candles."""
     return export_duckdb(workspace.lake, out)
+
+
+def check(out: Path) -> None:
+    """Refuse a place for a database before anything is fetched for it; raises ``RequestInvalid``."""
+    refuse_foreign(out)
 
 
 def to_folder(

@@ -38,6 +38,12 @@ class Watched(BaseModel):
         )  # fmt: skip
 
 
+class _WatchFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    watch: tuple[Watched, ...] = ()
+
+
 def watch_list(workspace: Workspace) -> tuple[Watched, ...]:
     """Return what ``watch.toml`` in the home folder lists. Raises ``DataInvalid`` where it cannot be read."""
     path = workspace.settings.watch_list
@@ -45,8 +51,8 @@ def watch_list(workspace: Workspace) -> tuple[Watched, ...]:
         return ()
     try:
         document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return tuple(Watched.model_validate(entry) for entry in document.get("watch", []))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
+        return _WatchFile.model_validate(document).watch
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
         raise DataInvalid(
             f"{path} is no watch list.", f"{_first_fault(error)}.",
             'Each entry is [[watch]] with instrument = "BTC-USDT", timeframe = "1d", sources = ["binance"].',

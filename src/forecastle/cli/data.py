@@ -48,6 +48,8 @@ def fetch(
         requests.FetchRequest, instruments=tuple(ids), sources=source, timeframes=timeframe, start=start, end=end,
         seed=seed, again=again, csv=csv,
     )  # fmt: skip
+    if duckdb is not None:
+        app.export.check(duckdb)
     with face.progress() as progress:
         outcome = app.fetch.fetch(face.workspace, request, progress)
     answer = _fetch_answer("fetch", outcome)
@@ -101,16 +103,18 @@ def _fetch_answer(name: str, outcome: Outcome) -> _Told:
         {"instrument": f.instrument.id, "timeframe": f.timeframe, "source": f.source, "simulated": f.simulated,
          "start": f.start, "end": f.end, "added": f.added, "revised": f.revised, "unchanged": f.unchanged,
          "quarantined": f.quarantined, "observations": f.observations, "csv_files": f.csv_files,
-         "adjusted": f.facts.adjusted, "prices": f.facts.prices, "volume_unit": f.facts.volume_of(f.instrument),
+         "adjusted": f.facts.adjusted_of(f.instrument), "prices": f.facts.prices,
+         "volume_unit": f.facts.volume_of(f.instrument),
          "notes": f.notes, "gave_up": f.gave_up.document() if f.gave_up else None}
         for f in outcome.brought if f.gave_up is None or f.rows
     ]  # fmt: skip
-    lines = [line for f in outcome.brought for line in _fetch_lines(f)] if results else []
+    told = [f for f in outcome.brought if f.rows or f.gave_up not in outcome.failed]
+    lines = [line for f in told for line in _fetch_lines(f, outcome.failed)] if results else []
     document = {"results": results, "failed": [e.document() for e in outcome.failed]}
     return _Told(name, document, lines, outcome.failed)
 
 
-def _fetch_lines(f: Fetched) -> list[str]:
+def _fetch_lines(f: Fetched, failed: tuple[ForecastleError, ...]) -> list[str]:
     head = f"{f.instrument} {f.timeframe} from {f.source}{' (SIMULATED, not a market)' if f.simulated else ''}: "
     lines = []
     if f.start is not None and f.end is not None and (f.gave_up is None or f.rows):
@@ -118,7 +122,7 @@ def _fetch_lines(f: Fetched) -> list[str]:
         counts += f", {f.quarantined} quarantined" if f.quarantined else ""
         counts += f", {f.observations} observations" if f.observations else ""
         lines.append(f"{head}{counts}; the lake holds {f.start:%Y-%m-%d} to {f.end:%Y-%m-%d}")
-    if f.gave_up is not None:
+    if f.gave_up is not None and f.gave_up not in failed:  # those stand on stderr
         lines.append(f"{head}{f.gave_up.what} {f.gave_up.why}")
     return [*lines, *(f"{head}{note}" for note in f.notes)]
 

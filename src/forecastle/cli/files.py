@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from forecastle.app.import_file import Imported
-    from forecastle.app.import_folder import FolderImported
+    from forecastle.app.import_folder import FolderImported, Outcome
     from forecastle.app.import_observations import Observed
 
 SHOWN = 20
@@ -217,7 +217,7 @@ def _folder_answer(done: FolderImported, *, dry_run: bool) -> Answer:
         lines += [f"  {word}: {error[key]}" for word, key in _THREE if key in error]
     counts = ", ".join(f"{count} {name}" for name, count in totals.items())
     lines.append(f"{counts} rows; {len(refused)} refused." + (" Dry run: nothing was stored." if dry_run else ""))
-    return Answer("import-folder", document, lines, 4 if refused else 0)
+    return Answer("import-folder", document, lines, 4 if refused or not _told(done) else 0)
 
 
 _THREE = (("what", "what"), (" why", "why"), ("  do", "hint"))
@@ -228,8 +228,12 @@ def _listed(words: str, names: tuple[str, ...]) -> list[RenderableType]:
     return [*(f"{words} {name}" for name in names[:SHOWN]), *more]
 
 
+def _told(done: FolderImported) -> list[Outcome]:
+    return [o for o in done.outcomes if o.state in ("stored", "understood")]
+
+
 def _series_table(done: FolderImported) -> RenderableType:
-    told = [o for o in done.outcomes if o.state in ("stored", "understood")]
+    told = _told(done)
     rows = [(o.path, o.series, o.layout, o.added, o.revised, o.unchanged, o.quarantined) for o in told]
     columns = ("file", "series", "layout", ">added", ">revised", ">unchanged", ">quarantined")
     return show.table(f"{len(told)} of {len(done.outcomes)} understood", columns, rows)

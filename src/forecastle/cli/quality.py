@@ -33,13 +33,14 @@ def quality(
     source: option.SourceOf = None,
     start: option.Start = None,
     end: option.End = None,
+    as_of: option.AsOf = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write it as a page (.html) or Markdown (.md), too.")
     ] = None,
 ) -> Answer:
     """Say what is wrong, or odd, about a series of the lake, and what is in its quarantine."""
     request = requests.build(
-        requests.SeriesRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end
+        requests.SeriesRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, as_of=as_of
     )
     detail = app.quality.quality(face.workspace, request, out)
     document = {

@@ -1,7 +1,7 @@
 """Our files: Parquet and a manifest are the truth, DuckDB in memory asks questions."""
 
 from forecastle.lake.atomic import write_bytes
-from forecastle.lake.export import Exported, export_duckdb, export_series, read_duckdb
+from forecastle.lake.export import Exported, export_duckdb, export_series, read_duckdb, refuse_foreign
 from forecastle.lake.layout import DatasetKey
 from forecastle.lake.proof import Problem
 from forecastle.lake.query import query
@@ -19,5 +19,6 @@ __all__ = [
     "export_series",
     "query",
     "read_duckdb",
+    "refuse_foreign",
     "write_bytes",
 ]

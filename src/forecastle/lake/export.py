@@ -13,8 +13,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forecastle.errors import DataCorrupt, DataInvalid, DataMissing, StorageUnwritable
-from forecastle.lake.atomic import forget, sync_folder, unwritable, write_bytes
+from forecastle.errors import DataCorrupt, DataInvalid, DataMissing, RequestInvalid, StorageUnwritable
+from forecastle.lake.atomic import forget, sync_folder, write_bytes
 from forecastle.lake.layout import DatasetKey
 from forecastle.lake.rows import to_csv
 from forecastle.lake.store import Lake
@@ -31,8 +31,9 @@ def export_duckdb(lake: Lake, out: Path) -> int:
     """Write the whole lake to ``out`` and return the number of candles; an old file there is replaced at the end.
 
     Every file is compared with its hash first. Raises ``DataCorrupt``; ``StorageUnwritable`` where ``out`` cannot be
-    written: what was there before is then still there.
+    written: what was there before is then still there. ``RequestInvalid`` where ``out`` is a file of another kind.
     """
+    refuse_foreign(out)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +42,7 @@ def export_duckdb(lake: Lake, out: Path) -> int:
         temporary.replace(out)
         sync_folder(out.parent)
     except OSError as error:
-        raise unwritable(out, error) from error
+        raise _unwritable(out, error) from error
     except duckdb.Error as error:
         raise StorageUnwritable(
             f"{out} cannot be written.", f"{str(error).splitlines()[0]}", "Choose another place, or free some space."
@@ -50,6 +51,28 @@ def export_duckdb(lake: Lake, out: Path) -> int:
         forget(temporary)
         forget(temporary.with_name(f"{temporary.name}.wal"))
     return rows
+
+
+def refuse_foreign(out: Path) -> None:
+    """Raise ``RequestInvalid`` where ``out`` is a folder, or a file that is no DuckDB database: it would be lost."""
+    if out.is_dir() or (out.is_file() and _head(out)[8:12] != b"DUCK"):
+        raise RequestInvalid(
+            f"{out} is {'a folder' if out.is_dir() else 'there, and is no DuckDB database'}.",
+            "It would be replaced by one.",
+            "Choose another name, such as prices.duckdb, or remove it.",
+        )
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(12)
+
+
+def _unwritable(out: Path, error: OSError) -> StorageUnwritable:
+    return StorageUnwritable(
+        f"{out} cannot be written.", f"{error.strerror or error}; what is in the lake is unharmed.",
+        "Make that place writable, or choose another.",
+    )  # fmt: skip
 
 
 def _copy(lake: Lake, out: Path) -> int:
@@ -98,7 +121,7 @@ def export_series(
             place.replace(path)
         _add_sums(folder, done)
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise _unwritable(folder, error) from error
     finally:
         for place in temporary.values():
             forget(place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -278,7 +278,9 @@ class Lake:
         return DataMissing(
             f"The lake holds no {timeframe} candles of {instrument}{origin}.",
             f"It holds: {'; '.join(have[:8])}{' ...' if len(have) > 8 else ''}." if have else "It is empty so far.",
-            f"Bring them in: forecastle import FILE --instrument {instrument} --timeframe {timeframe}; "
+            f"Bring them in: forecastle fetch {instrument} --source {source} --timeframe {timeframe}, or import FILE."
+            if source
+            else f"Bring them in: forecastle import FILE --instrument {instrument} --timeframe {timeframe}; "
             "for a first look: forecastle fetch SPX.INDEX --source bundled.",
         )
 
@@ -309,7 +311,13 @@ class Lake:
         """Return every series of observations."""
         return [
             ObservationInfo(
-                f[0].instrument, f[0].name, f[0].unit, f[0].source, sum(e.rows for e in f), f[0].first, f[-1].last
+                f[0].instrument,
+                f[0].name,
+                f[0].unit,
+                f[0].source,
+                sum(e.rows for e in f),
+                f[0].first,
+                f[-1].last - timedelta(microseconds=1),  # the span of a file is half open
             )
             for f in self._files("observations")
         ]

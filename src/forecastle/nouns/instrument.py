@@ -40,6 +40,7 @@ _NEVER_STOCKS = ("SPX", "IXIC", "NDX", "DJI", "RUT", "VIX")
 _COUNTRY_SUFFIX = {
     "T": "XTKS",
     "L": "XLON",
+    "IL": "XLON",
     "DE": "XETR",
     "PA": "XPAR",
     "KS": "XKRX",

@@ -152,7 +152,10 @@ def _inside_sessions(market: Exchange, moments: Times, timeframe: Timeframe) -> 
     following = np.searchsorted(ordered, moments, side="right")
     has_next = following < ordered.size
     upcoming = ordered[np.minimum(following, ordered.size - 1)]
-    return moments, np.where(has_next & (upcoming < ends), upcoming, ends)
+    # Venues that cut on the hour begin a session that opens at half past with a short bar. Only that one ends at the
+    # next: any other bar that reaches into the next one overlaps it, and is found out.
+    first = np.searchsorted(ordered, session_opens[session]) == np.searchsorted(ordered, moments)
+    return moments, np.where(first & has_next & (upcoming < ends), upcoming, ends)
 
 
 def _unknown(market: Exchange, days: Times) -> DataInvalid:

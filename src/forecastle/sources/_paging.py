@@ -16,6 +16,8 @@ BEGINNING = 1_262_304_000_000
 """2010 in milliseconds: no exchange of ccxt traded before."""
 UNSETTLED = 2 * DAY
 """A bar missing at the end of the history may still come: an empty stretch is believed when it is older than this."""
+_TELL_AFTER = 10
+"""So many empty pages in a row are told as a page without rows."""
 _PATIENT_FOR = 2
 """So many empty pages in a row are walked through; then, after 4, after 8, ... daily bars tell where the hole ends."""
 
@@ -39,7 +41,7 @@ class Walk:
     def pages(self) -> Iterator[Page]:
         """Yield the pages that have rows, each with the stretch it answers; every step goes forward.
 
-        An empty stretch belongs to the page after it, or, at the end, to a page without rows.
+        An empty stretch belongs to the page after it; at the end, or where it is long, to a page without rows.
         """
         answered = BEGINNING if self.start is None else self.start
         settled = self.grid.stop(self.now - UNSETTLED)
@@ -58,6 +60,9 @@ class Walk:
             else:
                 empty += 1
                 cursor = self._past_hole(cursor, stop, empty)
+                if empty % _TELL_AFTER == 0 and cursor <= settled:  # a long walk can be stopped and gone on with
+                    yield self._page([], answered, cursor)
+                    answered = cursor
         yield from self._without_rows(answered, min(stop, settled))
 
     def _past_hole(self, cursor: int, stop: int, empty: int) -> int:
