@@ -11,7 +11,8 @@ from pathlib import Path
 
 from forecastle.errors import StorageUnwritable
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where there is no room."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -94,7 +95,7 @@ def forget(path: Path) -> None:
 
 def unwritable(path: Path, error: OSError) -> StorageUnwritable:
     """Return what to tell about a failed write."""
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return StorageUnwritable(
             f"There is no room to write {path}.", "The disk or quota is full; nothing was changed.",
             "Free some space, or choose another folder with --home.",
