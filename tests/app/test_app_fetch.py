@@ -413,6 +413,54 @@ def test_after_a_split_a_crash_on_the_way_is_healed_by_the_next_run(workspace: W
     assert stored(workspace).equals(source.frame)
 
 
+@pytest.mark.parametrize("fault", ["reach", "bad bar", "left out"])
+def test_a_history_that_is_not_whole_when_adjusted_anew_leaves_all_as_it_is(
+    workspace: Workspace, venues: Venues, fault: str
+) -> None:
+    venues["first"] = source = Scripted("first", WHOLE.frame.head(80), adjusted="splits")
+    fetch(workspace, ask())
+    quarter = WHOLE.frame.with_columns((pl.col(c) / 4).alias(c) for c in ("open", "high", "low", "close"))
+    source.frame = quarter
+    if fault == "reach":
+        source.frame = quarter.slice(30)
+    elif fault == "bad bar":
+        bad = pl.when(pl.col("open_time") == day(12)).then(float("nan")).otherwise("close")
+        source.frame = quarter.with_columns(close=bad)
+    else:
+        source.leaves_out = (33, 36)
+    for _ in range(2):
+        (error,) = fetch(workspace, ask()).failed
+        assert "adjusted all of BTC-USDT 1d anew" in error.what
+        assert stored(workspace).equals(WHOLE.frame.head(80))
+    source.frame, source.leaves_out = quarter, (0, 0)
+    fetch(workspace, ask()).settled()
+    assert stored(workspace).equals(quarter)
+
+
+def test_older_rows_of_another_hand_do_not_make_the_gap_before_them_answered(
+    workspace: Workspace, venues: Venues
+) -> None:
+    venues["first"], venues["second"] = Scripted("first", reach=day(60)), Scripted("second")
+    fetch(workspace, ask())
+    early = Candles(WHOLE.instrument, "1d", "first", WHOLE.frame.head(5), "none")
+    workspace.lake.write(early)
+    limited, rest = fetch(workspace, ask("first,second", start=day(2))).settled()
+    assert isinstance(limited.gave_up, SourceLimited)
+    assert rest.added == 98
+
+
+def test_a_hole_out_of_reach_is_filled_by_the_next_source_where_there_is_one(
+    workspace: Workspace, venues: Venues
+) -> None:
+    venues["first"] = source = Scripted("first", WHOLE.frame.head(30))
+    venues["second"] = Scripted("second")
+    fetch(workspace, ask("first,second", start=day(0)))
+    source.frame, source.reach = WHOLE.frame, day(60)
+    fetch(workspace, ask("first,second", start=day(0))).settled()
+    both = load(workspace, build(SeriesRequest, instrument="BTC-USDT", source="first,second"))
+    assert both.frame.equals(WHOLE.frame)
+
+
 def test_what_comes_with_the_candles_is_stored_beside_them(workspace: Workspace, venues: Venues) -> None:
     frame = pl.DataFrame({"about": [day(5)], "known_at": [day(5)], "value": [0.24]}).with_columns(
         pl.col("about", "known_at").cast(pl.Datetime("us", "UTC"))

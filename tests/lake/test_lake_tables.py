@@ -143,6 +143,13 @@ def test_a_value_that_changed_at_the_same_moment_was_learned_now(tmp_path: Path)
     assert lake.read_observations(BTC, "mood").frame.equals(frame)
 
 
+def test_a_corrected_early_vintage_does_not_become_the_last_word(tmp_path: Path) -> None:
+    lake = open_lake(tmp_path)
+    lake.observe(_mood((0, 1, 1.0), (0, 5, 3.0)))
+    lake.observe(_mood((0, 1, 1.5), (0, 5, 3.0)))
+    assert lake.read_observations(BTC, "mood").known(utc(2030)).frame["value"].to_list() == [3.0]
+
+
 def test_a_correction_under_a_clock_that_stands_or_was_set_back_is_still_the_last_word(tmp_path: Path) -> None:
     lake = open_lake(tmp_path)
     for value in (10.0, 11.0, 12.0):

@@ -204,3 +204,16 @@ def test_more_rows_with_a_hole_do_not_repair(lake: Lake) -> None:
     whole = make_candles(2 * len(SERIES))
     with pytest.raises(DataCorrupt, match=path.name):
         lake.write(without(whole, 3))
+
+
+def test_as_many_other_rows_do_not_repair(lake: Lake) -> None:
+    """The bar that only the damaged file had would be gone, and nobody told."""
+    whole = make_candles(10, instrument="LTC-USDT")
+    lake.write(without(whole, 3))
+    path = _current(lake, whole)
+    content = path.read_bytes()
+    path.write_bytes(content[:-7])
+    with pytest.raises(DataCorrupt, match=path.name):
+        lake.write(without(whole, 5))
+    assert lake.write(without(whole, 3)).revised == 0
+    assert lake.read(key_of(whole)).frame.equals(without(whole, 3).frame)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import polars as pl
 
-from forecastle.app._wanting import BEGINNING, Span, Stretch, answered, overlap, wanting
+from forecastle.app._wanting import ALL_ASKED, BEGINNING, Span, Stretch, answered, overlap, wanting
 from forecastle.errors import DataInvalid, DataMissing, ForecastleError, LakeLocked, SourceLimited
 from forecastle.lake import DatasetKey
 from forecastle.nouns import Candles, Instrument
@@ -28,6 +28,7 @@ MAY_BE_MENDED = timedelta(days=7)
 """Bars younger than this that could not be candles are asked for again: venues put the latest right."""
 WAITS = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds between attempts to get the pen of the lake."""
+FOREVER = datetime.max.replace(tzinfo=UTC)
 SAME = 1e-3
 """Relative difference of prices that rounding may make."""
 
@@ -72,6 +73,8 @@ class Job:
     request: FetchRequest
     start: datetime | None
     progress: Progress
+    others: Sequence[str] = ()
+    """The sources that are asked where this one ends."""
 
     def __post_init__(self) -> None:
         simulated = isinstance(self.source, Simulated)
@@ -108,8 +111,7 @@ class Job:
         return reached[0] if reached else self.start
 
     def _answered(self) -> list[Span]:
-        span = self.lake.span(self.key)
-        return answered(self.lake.covered(self.key), span[0] if span else None, self.start)
+        return answered(self.lake.covered(self.key), self.start)
 
     def _wanting(self) -> list[Stretch]:
         return wanting([] if self.request.again else self._answered(), self.start, self.request.end, self.edge)
@@ -125,7 +127,7 @@ class Job:
     def _fetch(self, stretches: Sequence[Stretch]) -> None:
         """Ask for each stretch; one out of the source's reach does not keep the later ones from being fetched."""
         limited: SourceLimited | None = None
-        holes: list[Span] = []
+        holes: list[tuple[Span, SourceLimited]] = []
         for stretch in stretches:
             try:
                 self._ask(stretch)
@@ -133,15 +135,20 @@ class Job:
                 if not stretch.follows or stretch.since is None:
                     limited = limited or error
                 else:
-                    holes.append(self._beyond_a_hole(stretch, stretch.since, error))
-        for hole in holes:
-            self._leave(hole)
+                    holes.append((self._beyond_a_hole(stretch, stretch.since, error), error))
+        for hole, reason in holes:
+            if self.others:  # they may have what is out of this one's reach
+                limited = limited or reason
+            else:
+                self._leave(hole)
         if limited:
             raise limited
 
     def _ask(self, stretch: Stretch) -> None:
         for number, batch in enumerate(self._batches(stretch.since, stretch.until)):
-            self._store(batch, from_beginning=number == 0 and stretch.since is None)
+            self._store(batch)
+            if number == 0 and stretch.since is None:
+                self._cover(ALL_ASKED)  # what lies before the first page, the source has not
 
     def _beyond_a_hole(self, stretch: Stretch, since: datetime, error: SourceLimited) -> Span:
         """Fetch what the source still has of a stretch that begins out of its reach, and return what it has not.
@@ -151,14 +158,14 @@ class Job:
         first: datetime | None = None
         for batch in self._batches(None, stretch.until):
             first = first or batch[0].since
-            self._store(batch, from_beginning=False)
+            self._store(batch)
         if first is None:
             raise error
         return since, max(first, since)
 
     def _leave(self, hole: Span) -> None:
         """Remember that the source has nothing there any more, and say so."""
-        self._write(self._candles(pl.DataFrame(schema=SCHEMA)), hole)
+        self._cover(hole)
         self.fetched.notes.append(
             f"{self.source.name} no longer reaches back to {hole[0] + self.edge:%Y-%m-%d %H:%M}: a hole stays up to "
             f"{hole[1]:%Y-%m-%d %H:%M}"
@@ -200,43 +207,57 @@ class Job:
 
     def _fetch_all_anew(self) -> None:
         """Fetch the whole history again and store it in one step, so that old and new prices never stand together."""
-        begin = self.lake.covered(self.key)[0][0]
+        spans = [span for span in self.lake.covered(self.key) if span != ALL_ASKED]
         try:
-            pages = [p for batch in self._batches(None if begin == BEGINNING else begin, None) for p in batch]
+            pages = [p for batch in self._batches(spans[0][0], None) for p in batch]
         except SourceLimited as error:
-            raise SourceLimited(
-                f"{self.source.name} has adjusted all of {self.instrument} {self.timeframe} anew: a split?",
-                f"The lake has it from further back than it can be fetched again: {error.what} {error.why}",
-                "Nothing was mixed. Fetch it into another home, or import the older part under another --source name.",
-            ) from error
+            raise self._not_anew(f"{error.what} {error.why}") from error
+        rows = pl.concat([page.rows.select(list(SCHEMA)) for page in pages] or [pl.DataFrame(schema=SCHEMA)])
+        old = self.lake.read(self.key).frame.join(sift(rows).rows, on="open_time", how="anti")
+        if old.height:
+            raise self._not_anew(f"The bar of {old['open_time'][0]:%Y-%m-%d %H:%M} is not in its answer.")
         self.fetched.notes.append("its prices were adjusted anew, as after a split: all of it was fetched again")
-        for batch in _contiguous(pages):
-            self._store(batch, from_beginning=begin == BEGINNING and batch[0] is pages[0])
+        self._store(pages, answered=[(run[0].since, run[-1].until) for run in _contiguous(pages)])
+
+    def _not_anew(self, why: str) -> SourceLimited:
+        return SourceLimited(
+            f"{self.source.name} has adjusted all of {self.instrument} {self.timeframe} anew: a split?",
+            f"Not all that the lake has of it can be fetched again: {why}",
+            "Nothing was mixed. Try again later, or fetch it into another --home.",
+        )
 
     # --- storing
 
-    def _store(self, batch: Sequence[Page], *, from_beginning: bool) -> None:
+    def _store(self, batch: Sequence[Page], answered: Sequence[Span] = ()) -> None:
+        """Store pages that follow each other, or, with ``answered``, that leave stretches out between them."""
         rows = pl.concat([page.rows.select(list(SCHEMA)) for page in batch])
-        since, until = (BEGINNING if from_beginning else batch[0].since), batch[-1].until
         if isinstance(self.source, Simulated):  # it has no clock of its own
-            rows, until = rows.filter(pl.col("close_time") <= self.now), min(until, self.now)
+            rows = rows.filter(pl.col("close_time") <= self.now)
         _not_of_the_future(self.source.name, rows, self.now)
         sifted = sift(rows)
         if sifted.quarantined.height:
             bad = sifted.quarantined
             self.fetched.quarantined += self._patiently(lambda: self.lake.quarantine(self.key, bad, self.source.name))
-            until = self._last_word(bad, until)
         self._observe(batch)
-        self._write(self._candles(sifted.rows), (since, until))  # last: what it says was answered is then stored
+        spans = answered or [(batch[0].since, batch[-1].until)]
+        last = self._last_word(sifted.quarantined)
+        first, *more = [(since, min(until, last)) for since, until in spans]
+        self._write(self._candles(sifted.rows), first)  # after the others: what it says was answered is then stored
+        for span in more:
+            self._cover(span)
+
+    def _cover(self, span: Span) -> None:
+        self._write(self._candles(pl.DataFrame(schema=SCHEMA)), span)
 
     def _candles(self, rows: pl.DataFrame) -> Candles:
         prices = self.source.facts.prices
         return Candles(self.instrument, self.timeframe, self.source.name, rows, self.adjusted, prices)
 
-    def _last_word(self, quarantined: pl.DataFrame, until: datetime) -> datetime:
-        """Return the open of the first bad bar that the source may still put right, else ``until``."""
+    def _last_word(self, quarantined: pl.DataFrame) -> datetime:
+        """Return up to where the source has said its last word: to now, or to a bad bar it may still put right."""
         recent = quarantined.filter(pl.col("open_time") > self.now - MAY_BE_MENDED)["open_time"]
-        return min(until, *recent) if len(recent) else until
+        end = self.now if isinstance(self.source, Simulated) else FOREVER
+        return min(end, *recent) if len(recent) else end
 
     def _observe(self, batch: Sequence[Page]) -> None:
         for observations in (o for page in batch for o in page.observations if len(o)):

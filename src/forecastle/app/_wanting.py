@@ -10,7 +10,8 @@ from forecastle.sessions import Timeframe, step_of
 
 Span = tuple[datetime, datetime]
 BEGINNING = datetime(1800, 1, 1, tzinfo=UTC)
-"""Stands for "as far back as the source goes" in what the lake remembers to be answered."""
+"""Stands for "as far back as the source goes"."""
+ALL_ASKED: Span = (BEGINNING, BEGINNING + timedelta(seconds=1))
 _LONG: dict[str, timedelta] = {"1d": timedelta(days=7), "1w": timedelta(days=21), "1mo": timedelta(days=93)}
 
 
@@ -32,15 +33,16 @@ def overlap(timeframe: Timeframe) -> timedelta:
     return _LONG.get(timeframe) or timedelta(microseconds=3 * int(step.astype("timedelta64[us]").astype(int)))  # type: ignore[union-attr]
 
 
-def answered(covered: Sequence[Span], first_open: datetime | None, start: datetime | None) -> list[Span]:
+def answered(covered: Sequence[Span], start: datetime | None) -> list[Span]:
     """Return what of ``covered`` answers a question from ``start`` on.
 
-    That a source was asked for all it has (``BEGINNING``) is no answer to an explicit ``start`` before ``first_open``:
-    it may serve the last bars only, and has to say so.
+    The mark ``ALL_ASKED`` says that a source was asked for all it has. That answers a question without a start up to
+    what follows. It is no answer to an explicit ``start``: the source may serve the last bars only, and has to say so.
     """
-    if start is None or first_open is None:
-        return list(covered)
-    return [(max(since, first_open) if since == BEGINNING else since, until) for since, until in covered]
+    spans = [span for span in covered if span != ALL_ASKED]
+    if start is None and len(spans) < len(covered) and spans:
+        return [(BEGINNING, spans[0][1]), *spans[1:]]
+    return spans
 
 
 def wanting(spans: Sequence[Span], start: datetime | None, end: datetime | None, edge: timedelta) -> list[Stretch]:

@@ -86,7 +86,7 @@ def _series(
     brought: list[Fetched] = []
     while names:
         source = sources.open(names.pop(0))
-        job = Job(workspace, source, instrument, timeframe, request, start, progress)
+        job = Job(workspace, source, instrument, timeframe, request, start, progress, tuple(names))
         brought.append(job.fetched)
         try:
             job.run()

@@ -90,7 +90,8 @@ class Journal:
 
     def commits(self) -> list[tuple[Commit, bytes]]:
         """Return every commit with its line, oldest first. Raises ``DataCorrupt`` where one is missing or changed."""
-        past, log = list(history(self.root)), self._read()
+        log = self._read()
+        past = list(history(self.root))  # after the log: another process may close it in between
         first = log.state.number - len(log.commits)
         past = past[:first]
         lines = log.lines[len(log.lines) - len(log.commits) :]

@@ -26,8 +26,8 @@ def news(had: pl.DataFrame, rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
 
 def _learned_now(had: pl.DataFrame, rows: pl.DataFrame, latest: pl.DataFrame, now: datetime) -> pl.DataFrame:
     held = had.rename({"value": "held"})
-    told = rows.join(held, on=_KEY, maintain_order="left").filter(pl.col("value") != pl.col("held")).drop("held")
-    last = told.unique("about", keep="last", maintain_order=True)
+    last = rows.unique("about", keep="last", maintain_order=True).join(held, on=_KEY, maintain_order="left")
+    last = last.filter(pl.col("value") != pl.col("held")).drop("held")
     last = last.join(latest.rename({"known_at": "until", "value": "before"}), on="about", maintain_order="left")
     after = pl.col("until") + timedelta(microseconds=1)
     revised = last.filter(pl.col("value") != pl.col("before"))
