@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from forecastle.app.report import report_of
 from forecastle.nouns import Candles, Finding, Instrument, VolatilityReport
@@ -19,10 +17,6 @@ from forecastle.reports import volatility_html
 from forecastle.requests import CompareRequest
 from forecastle.sources.simulated import Simulated
 
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 HOSTILE = "</script><script>document.title='pwned'</script><img src=x onerror=alert(1)>"
 
 
@@ -41,17 +35,6 @@ def simulated() -> VolatilityReport:
     coin = Instrument.parse("BTC-USD")
     candles = Simulated(seed=1).fetch(coin, "1h", None, datetime(2018, 2, 1, tzinfo=UTC))
     return _made(candles)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no chromium on this machine")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 def _open(browser: Browser, file: Path, width: int, scheme: str) -> tuple[Page, list[str], list[str]]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from forecastle.nouns import Candles, Finding, Instrument
 from forecastle.nouns.findings import QualityDetail
@@ -23,10 +21,6 @@ from forecastle.reports._quality_columns import MOST_POINTS, gap_columns, series
 from forecastle.sources.simulated import Simulated
 from making import make_candles, with_close, without
 
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 HOSTILE = "</script><script>document.title='pwned'</script><img src=x onerror=alert(1)>"
 NO_ROWS = sift(make_candles(1).frame).quarantined
 
@@ -54,17 +48,6 @@ def clean() -> QualityDetail:
 @pytest.fixture(scope="module")
 def empty() -> QualityDetail:
     return _detail(make_candles(5).last(0))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no chromium on this machine")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 def _opened(browser: Browser, file: Path, width: int, scheme: str) -> tuple[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -209,15 +209,16 @@ class Job:
         """Fetch the whole history again and store it in one step, so that old and new prices never stand together."""
         spans = [span for span in self.lake.covered(self.key) if span != ALL_ASKED]
         try:
-            pages = [p for batch in self._batches(spans[0][0], None) for p in batch]
+            batches = list(self._batches(spans[0][0], None))
         except SourceLimited as error:
             raise self._not_anew(f"{error.what} {error.why}") from error
+        pages = [page for batch in batches for page in batch]
         rows = pl.concat([page.rows.select(list(SCHEMA)) for page in pages] or [pl.DataFrame(schema=SCHEMA)])
         old = self.lake.read(self.key).frame.join(sift(rows).rows, on="open_time", how="anti")
         if old.height:
             raise self._not_anew(f"The bar of {old['open_time'][0]:%Y-%m-%d %H:%M} is not in its answer.")
         self.fetched.notes.append("its prices were adjusted anew, as after a split: all of it was fetched again")
-        self._store(pages, answered=[(run[0].since, run[-1].until) for run in _contiguous(pages)])
+        self._store(pages, answered=[(batch[0].since, batch[-1].until) for batch in batches])
 
     def _not_anew(self, why: str) -> SourceLimited:
         return SourceLimited(
@@ -312,17 +313,6 @@ def _batches(pages: Iterator[Page]) -> Iterator[list[Page]]:
 
 def _is_enough(batch: Sequence[Page]) -> bool:
     return len(batch) >= PAGES or sum(p.rows.height for p in batch) >= ROWS
-
-
-def _contiguous(pages: Iterable[Page]) -> list[list[Page]]:
-    """Return pages in runs without a stretch left out between them."""
-    runs: list[list[Page]] = []
-    for page in pages:
-        if runs and page.since <= runs[-1][-1].until:
-            runs[-1].append(page)
-        else:
-            runs.append([page])
-    return runs
 
 
 def _moved_together(held: pl.DataFrame, given: pl.DataFrame) -> bool:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from forecastle.errors import StorageUnwritable
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What the system says where there is no room."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -93,16 +92,21 @@ def forget(path: Path) -> None:
         return
 
 
-def unwritable(path: Path, error: OSError) -> StorageUnwritable:
-    """Return what to tell about a failed write."""
-    if error.errno in FULL:
+def unwritable(
+    path: Path,
+    error: OSError,
+    unharmed: str = "nothing was changed",
+    instead: str = "another folder with --home or FORECASTLE_HOME",
+) -> StorageUnwritable:
+    """Return what to tell about a failed write: what is ``unharmed``, and where to write ``instead``."""
+    if error.errno in _FULL:
         return StorageUnwritable(
-            f"There is no room to write {path}.", "The disk or quota is full; nothing was changed.",
-            "Free some space, or choose another folder with --home.",
+            f"There is no room to write {path}.", f"The disk or quota is full; {unharmed}.",
+            f"Free some space, or choose {instead}.",
         )  # fmt: skip
     return StorageUnwritable(
-        f"{path} cannot be written.", f"{error.strerror or error}; nothing was changed.",
-        "Make the folder writable, or choose another with --home or FORECASTLE_HOME.",
+        f"{path} cannot be written.", f"{error.strerror or error}; {unharmed}.",
+        f"Make that place writable, or choose {instead}.",
     )  # fmt: skip
 
 

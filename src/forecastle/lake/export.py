@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forecastle.errors import DataCorrupt, DataInvalid, DataMissing, RequestInvalid, StorageUnwritable
-from forecastle.lake.atomic import FULL, forget, sync_folder, write_bytes
+from forecastle.lake.atomic import forget, sync_folder, unwritable, write_bytes
 from forecastle.lake.layout import DatasetKey
 from forecastle.lake.rows import to_csv
 from forecastle.lake.store import Lake
@@ -69,15 +69,7 @@ def _head(path: Path) -> bytes:
 
 
 def _unwritable(out: Path, error: OSError) -> StorageUnwritable:
-    if error.errno in FULL:
-        return StorageUnwritable(
-            f"There is no room to write {out}.", "The disk or quota is full; what is in the lake is unharmed.",
-            "Free some space, or choose another place.",
-        )  # fmt: skip
-    return StorageUnwritable(
-        f"{out} cannot be written.", f"{error.strerror or error}; what is in the lake is unharmed.",
-        "Make that place writable, or choose another.",
-    )  # fmt: skip
+    return unwritable(out, error, "what is in the lake is unharmed", "another one")
 
 
 def _copy(lake: Lake, out: Path) -> int:
