@@ -1,17 +1,20 @@
 """The nouns: what travels between parts, with one unit each. See docs/ARCHITECTURE.md."""
 
 from forecastle.nouns.candles import CandleRow, Candles, Returns
-from forecastle.nouns.distribution import Distribution, Empirical, Normal, StudentT
+from forecastle.nouns.distribution import Distribution, Empirical, Ged, Normal, SkewT, StudentT
 from forecastle.nouns.findings import Finding, QualityReport
 from forecastle.nouns.fit import FitStatus, FitSummary, Parameter
 from forecastle.nouns.forecast import Forecast, ForecastSet, Refusal, RollingForecast
+from forecastle.nouns.history import History
 from forecastle.nouns.instrument import Instrument, is_simulated
 from forecastle.nouns.observations import Observations
-from forecastle.nouns.report import VolatilityReport
+from forecastle.nouns.report import NewsImpact, TermPoint, VolatilityReport
 from forecastle.nouns.score import (
     AcerbiSzekely,
     Christoffersen,
     Comparison,
+    EProcess,
+    ModelConfidenceSet,
     ModelScore,
     RiskBacktest,
     TestResult,
@@ -25,14 +28,19 @@ __all__ = [
     "Christoffersen",
     "Comparison",
     "Distribution",
+    "EProcess",
     "Empirical",
     "Finding",
     "FitStatus",
     "FitSummary",
     "Forecast",
     "ForecastSet",
+    "Ged",
+    "History",
     "Instrument",
+    "ModelConfidenceSet",
     "ModelScore",
+    "NewsImpact",
     "Normal",
     "Observations",
     "Parameter",
@@ -41,7 +49,9 @@ __all__ = [
     "Returns",
     "RiskBacktest",
     "RollingForecast",
+    "SkewT",
     "StudentT",
+    "TermPoint",
     "TestResult",
     "TrafficLight",
     "VolatilityReport",

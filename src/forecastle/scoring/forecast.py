@@ -1,4 +1,4 @@
-"""Losses of volatility forecasts, and the test of one against another."""
+"""Losses of forecasts, and the tests of one against another."""
 
 from __future__ import annotations
 
@@ -10,48 +10,52 @@ from scipy import special
 
 from forecastle.errors import DataInvalid, RequestInvalid
 from forecastle.nouns import TestResult
+from forecastle.scoring._confidence_set import model_confidence_set
+from forecastle.scoring._losses import (
+    RV_FLOOR,
+    Qlike,
+    crps_normal,
+    crps_normal_losses,
+    crps_quantiles,
+    crps_quantiles_losses,
+    crps_sample,
+    crps_sample_losses,
+    crps_student_t,
+    crps_student_t_losses,
+    fz0,
+    fz0_losses,
+    mse,
+    mse_losses,
+    pinball,
+    pinball_losses,
+    qlike,
+    qlike_losses,
+)
+
+__all__ = [
+    "RV_FLOOR",
+    "Qlike",
+    "crps_normal",
+    "crps_normal_losses",
+    "crps_quantiles",
+    "crps_quantiles_losses",
+    "crps_sample",
+    "crps_sample_losses",
+    "crps_student_t",
+    "crps_student_t_losses",
+    "diebold_mariano",
+    "fz0",
+    "fz0_losses",
+    "model_confidence_set",
+    "mse",
+    "mse_losses",
+    "pinball",
+    "pinball_losses",
+    "qlike",
+    "qlike_losses",
+]
 
 FloatArray = npt.NDArray[np.float64]
-
-RV_FLOOR = 1e-8
-"""One basis point squared: a realised variance below it is a day without trades, not a day without risk."""
-
-
-class Qlike(float):
-    """A mean QLIKE; ``floored`` counts the rows whose realised variance was raised to 1 bp squared."""
-
-    floored: int
-
-    def __new__(cls, value: float, floored: int) -> Qlike:
-        """Attach the count to the number."""
-        self = super().__new__(cls, value)
-        self.floored = floored
-        return self
-
-
-def qlike_losses(realized_variance: FloatArray, sigma: FloatArray) -> FloatArray:
-    """Return ``RV/sigma^2 - ln(RV/sigma^2) - 1`` row by row, shape (n,), RV floored at 1 bp squared.
-
-    Robust to noise in the proxy (Patton 2011, Journal of Econometrics 160, 246-256), zero for a perfect forecast.
-    Raises ``DataInvalid`` for NaN, different shapes, negative RV or sigma that is not positive.
-    """
-    rv, s = np.asarray(realized_variance, dtype=np.float64), np.asarray(sigma, dtype=np.float64)
-    if rv.shape != s.shape or rv.ndim != 1 or not rv.size:
-        raise DataInvalid(
-            f"Realised variance has shape {rv.shape} and sigma {s.shape}.", "They have to be one series.", "Align them."
-        )
-    if not (np.isfinite(rv).all() and np.isfinite(s).all() and (s > 0).all() and (rv >= 0).all()):
-        raise DataInvalid(
-            "Realised variance or sigma is NaN, infinite or negative.", "A loss needs both.", "Leave it out."
-        )
-    ratio = np.maximum(rv, RV_FLOOR) / s**2
-    return np.asarray(ratio - np.log(ratio) - 1.0)
-
-
-def qlike(realized_variance: FloatArray, sigma: FloatArray) -> Qlike:
-    """Return the mean of :func:`qlike_losses`; ``.floored`` counts the floored rows."""
-    losses = qlike_losses(realized_variance, sigma)
-    return Qlike(float(losses.mean()), int((np.asarray(realized_variance) < RV_FLOOR).sum()))
 
 
 def diebold_mariano(loss_a: FloatArray, loss_b: FloatArray, horizon: int = 1, lags: int | None = None) -> TestResult:
