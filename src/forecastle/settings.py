@@ -48,7 +48,7 @@ class VectorSettings(_Section):
 
 
 class TrackingSettings(_Section):
-    """Experiment tracking: an MLflow address; off where empty."""
+    """Experiment tracking: an MLflow address; ``mlflow.db`` in the home folder where empty."""
 
     uri: str | None = None
 
@@ -95,6 +95,21 @@ class Settings(_Section):
     def reports(self) -> Path:
         """Return the folder reports are written to."""
         return self.home / "reports"
+
+    @property
+    def models(self) -> Path:
+        """Return the folder of fitted models."""
+        return self.home / "models"
+
+    @property
+    def tracking_file(self) -> Path | None:
+        """Return the SQLite file experiments are tracked in; None where an address is named instead."""
+        return None if self.tracking.uri else self.home / "mlflow.db"
+
+    @property
+    def tracking_address(self) -> str:
+        """Return where MLflow tracks experiments: the address named, else the file in the home folder."""
+        return self.tracking.uri or f"sqlite:///{self.tracking_file}"
 
 
 @dataclass(frozen=True)
@@ -240,5 +255,10 @@ def _origin(settings: Settings, key: str, chosen: Mapping[str, tuple[Any, str]])
     value: Any = settings
     for part in key.split("."):
         value = getattr(value, part)
-    shown = "" if value is None else re.sub(r"(://).*@", r"\1***@", str(value))
+    shown = "" if value is None else without_password(str(value))
     return Origin(key, shown, chosen[key][1] if key in chosen else "default")
+
+
+def without_password(address: str) -> str:
+    """Return an address as it may be shown: who signs in, and with what, is hidden."""
+    return re.sub(r"(://).*@", r"\1***@", address)

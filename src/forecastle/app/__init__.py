@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         quality,
         report,
         rolling,
+        saved,
+        search,
         snapshot,
         sync,
     )
@@ -40,6 +42,8 @@ __all__ = [
     "quality",
     "report",
     "rolling",
+    "saved",
+    "search",
     "snapshot",
     "sync",
 ]
