@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --no-header --no-annotate -
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode $(FIND)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench docs results quality torture locks clean
+.PHONY: help setup demo test check format bench docs results volatility quality torture locks clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ docs: $(VENV)/.dev ## remake the README's figures and pictures (needs chromium) 
 
 results: $(VENV)/.dev ## remake docs/results and docs/environment.json
 	$(BIN)/python docs/make_results.py $(if $(DATA),--data "$(DATA)")
+
+volatility: $(VENV)/.dev ## remake docs/results/volatility.md: every model on every series (needs DATA; half an hour)
+	$(BIN)/python docs/make_volatility.py $(if $(DATA),--data "$(DATA)")
 
 quality: $(VENV)/.dev ## remake docs/data_quality.md (needs DATA)
 	$(BIN)/python docs/make_quality.py $(if $(DATA),--data "$(DATA)")

@@ -45,7 +45,7 @@ def pictures(report: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
         for scheme in ("light", "dark"):
-            page = browser.new_page(viewport={"width": 1280, "height": 1330}, color_scheme=scheme)
+            page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
             page.goto(report.as_uri())
             drawn(page)
             page.screenshot(path=PICTURES / f"report-{scheme}.png")

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from forecastle import errors, scoring
+    from forecastle.app.history import load_history
     from forecastle.app.look import load_candles as load
     from forecastle.app.rolling import rolling_forecast
+    from forecastle.app.saved import load_model
+    from forecastle.app.search import search_garch
     from forecastle.models.ewma import Ewma
     from forecastle.models.garch import GarchModel
     from forecastle.models.naive import Historical, RandomWalk
-    from forecastle.nouns import Candles, Forecast, Instrument, RollingForecast
+    from forecastle.models.rolling_garch import rolling_garch
+    from forecastle.nouns import Candles, Forecast, History, Instrument, RollingForecast
 
 _PLACES = {
     "Candles": "forecastle.nouns:Candles",
@@ -27,11 +31,16 @@ _PLACES = {
     "Forecast": "forecastle.nouns:Forecast",
     "GarchModel": "forecastle.models.garch:GarchModel",
     "Historical": "forecastle.models.naive:Historical",
+    "History": "forecastle.nouns:History",
     "Instrument": "forecastle.nouns:Instrument",
     "RandomWalk": "forecastle.models.naive:RandomWalk",
     "RollingForecast": "forecastle.nouns:RollingForecast",
     "load": "forecastle.app.look:load_candles",
+    "load_history": "forecastle.app.history:load_history",
+    "load_model": "forecastle.app.saved:load_model",
     "rolling_forecast": "forecastle.app.rolling:rolling_forecast",
+    "rolling_garch": "forecastle.models.rolling_garch:rolling_garch",
+    "search_garch": "forecastle.app.search:search_garch",
 }
 _MODULES = ("errors", "scoring")
 
@@ -42,13 +51,18 @@ __all__ = [
     "Forecast",
     "GarchModel",
     "Historical",
+    "History",
     "Instrument",
     "RandomWalk",
     "RollingForecast",
     "errors",
     "load",
+    "load_history",
+    "load_model",
     "rolling_forecast",
+    "rolling_garch",
     "scoring",
+    "search_garch",
 ]
 
 

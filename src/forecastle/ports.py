@@ -19,6 +19,7 @@ from forecastle.nouns import (
     FitStatus,
     FitSummary,
     Forecast,
+    History,
     Instrument,
     Observations,
     Returns,
@@ -27,7 +28,9 @@ from forecastle.nouns.candles import Adjusted, Prices
 from forecastle.sessions import Timeframe
 
 VolumeUnit = Literal["base", "quote", "shares", "unknown"]
+Extra = Literal["finer", "observations", "peers"]
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 class Progress(Protocol):
@@ -158,8 +161,43 @@ class OneStep:
     es: FloatArray
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a model is walked forward.
+
+    Row 0 forecasts the return after the first ``window`` returns of the series, row i the one after ``i + window``.
+    Parameters are estimated at the rows 0, ``refit_every``, 2 ``refit_every`` and so on, and used until the next of
+    them. ``levels`` are the probabilities of the quantiles and of ES. Rows before ``first``, a multiple of
+    ``refit_every``, are not wanted; what a row says does not depend on it.
+    """
+
+    window: int
+    refit_every: int
+    levels: FloatArray
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """One-step forecasts walked forward: the rows ``first`` to ``n - window`` of n returns.
+
+    The last row is for the bar after the data. ``fresh`` is False where the parameters are those of an earlier refit
+    because a later one failed, shape (rows,); ``refits`` counts the attempts, ``failed`` those that failed.
+    """
+
+    step: OneStep
+    fresh: BoolArray
+    refits: int
+    failed: int
+
+
 class FittedModel(Protocol):
     """A model with its parameters."""
+
+    @property
+    def model_hash(self) -> str:
+        """Return the SHA-256 of what it is and of its parameters."""
+        ...
 
     @property
     def status(self) -> FitStatus:
@@ -196,6 +234,19 @@ class Model(Protocol):
         """Return whether this is one of the forecasts that others have to beat."""
         ...
 
-    def fit(self, x: Candles | Returns | FloatArray) -> FittedModel:
-        """Fit to candles or to a one-dimensional array of log returns in decimals."""
+    @property
+    def wants(self) -> frozenset[Extra]:
+        """Return what it looks at beside the candles, where it is there; nothing for most."""
+        ...
+
+    def fit(self, x: History | Candles | Returns | FloatArray) -> FittedModel:
+        """Fit to candles, with or without what else is known, or to a 1-d array of log returns in decimals."""
+        ...
+
+    def ahead(self, history: History, horizon: int, window: int) -> Forecast:
+        """Return the forecast of the next ``horizon`` bars by a fit to the last ``window`` returns."""
+        ...
+
+    def roll(self, history: History, plan: Plan, progress: Progress = silent) -> Rolled:
+        """Return one-step forecasts of the bars after the burn-in, each from what was known before it."""
         ...

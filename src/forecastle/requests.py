@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -63,35 +64,74 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
+Tail = Literal["own", "fhs", "evt", "conformal"]
+"""Where VaR and ES come from: the model's own distribution, its past residuals, an extreme-value tail of these, or the
+residuals at a level that past breaches track."""
+
+TAKES: dict[str, frozenset[str]] = {
+    "garch": frozenset({"p", "o", "q", "vol", "dist", "mean"}),
+    "component_garch": frozenset({"dist"}),
+    "garch_x": frozenset({"dist"}),
+    "markov_switching": frozenset({"dist"}),
+}
+"""The parameters that a model takes; those that are not here take none."""
+
+
 class ModelSpec(Request):
-    """One model by its name in the registry, with the parameters of GARCH where it is that."""
+    """One model by its name in the registry, with its parameters where it takes any, and its tail."""
 
     name: str = "garch"
-    p: int = Field(default=1, ge=1, le=3)
+    p: int = Field(default=1, ge=0, le=3)
     o: int = Field(default=0, ge=0, le=3)
     q: int = Field(default=1, ge=0, le=3)
-    dist: Literal["normal", "t"] = "t"
-    mean: Literal["constant", "zero"] = "constant"
+    vol: Literal["garch", "egarch", "aparch", "figarch", "harch", "midas"] = "garch"
+    dist: Literal["normal", "t", "skewt", "ged"] = "t"
+    mean: Literal["constant", "zero", "ar"] = "constant"
+    tail: Tail = "own"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_tail(cls, given: Any) -> Any:
+        """Let the combination track its level unless something else is said: its own distribution is only a start."""
+        if isinstance(given, dict) and given.get("name") == "combination" and "tail" not in given:
+            return {**given, "tail": "conformal"}
+        return given
 
     @model_validator(mode="after")
-    def _only_garch_has_parameters(self) -> Self:
-        given = self.model_fields_set - {"name"}
-        if given and self.name != "garch":
-            raise ValueError(f"{self.name} takes no {', '.join(sorted(given))}; only garch does")
+    def _only_what_it_takes(self) -> Self:
+        extra = self.model_fields_set - {"name", "tail"} - TAKES.get(self.name, frozenset())
+        if extra:
+            takers = " and ".join(name for name, known in TAKES.items() if extra <= known) or "no model"
+            raise ValueError(f"{self.name} takes no {', '.join(sorted(extra))}; only {takers} does")
         return self
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters to build the model with."""
+        return self.model_dump(include=set(TAKES.get(self.name, frozenset())))
+
+
+NAIVE_MODELS: tuple[ModelSpec, ...] = tuple(ModelSpec(name=name) for name in ("random_walk", "historical", "ewma"))
+"""What every other model has to beat."""
+
+COMBINATION = ModelSpec(name="combination")
 
 DEFAULT_MODELS: tuple[ModelSpec, ...] = (
-    ModelSpec(name="random_walk"),
-    ModelSpec(name="historical"),
-    ModelSpec(name="ewma"),
+    *NAIVE_MODELS,
     ModelSpec(name="garch", dist="normal"),
     ModelSpec(name="garch", dist="t"),
+    ModelSpec(name="garch", o=1, dist="t"),
+    ModelSpec(name="garch", vol="egarch", o=1, dist="skewt"),
+    ModelSpec(name="yang_zhang"),
+    ModelSpec(name="har"),
+    ModelSpec(name="log_har"),
+    ModelSpec(name="pooled_har"),
+    COMBINATION,
 )
-"""What every comparison shows: the naive forecasts, and GARCH(1,1) with two kinds of innovations."""
+"""What every comparison shows: the naive forecasts, the GARCH family, ranges and realised measures, all combined."""
 
 
-HEADLINE = ModelSpec(name="garch", dist="t")
+HEADLINE = COMBINATION
 """Whose VaR, breaches and fan are told: fixed here, not chosen per series."""
 
 
@@ -187,9 +227,9 @@ class FitRequest(SeriesRequest):
 
 
 class ForecastRequest(SeriesRequest):
-    """The next ``horizon`` bars, by each model fitted to the last ``window`` returns."""
+    """The next ``horizon`` bars, by each model fitted to the last ``window`` returns: the combination first."""
 
-    models: tuple[ModelSpec, ...] = DEFAULT_MODELS
+    models: tuple[ModelSpec, ...] = (COMBINATION, *DEFAULT_MODELS[:-1])
     horizon: Horizon = 1
     window: Window = 1000
 
@@ -199,18 +239,69 @@ class RollingRequest(SeriesRequest):
 
     model: ModelSpec = ModelSpec()
     window: Window = 1000
-    refit_every: int = Field(default=20, ge=1, le=1000)
+    refit_every: int = Field(default=1, ge=1, le=1000)
     level: Level = 0.01
 
 
 class CompareRequest(SeriesRequest):
-    """Every model over the same bars; the verdict on VaR is that of ``headline``, named before, not of the luckiest."""
+    """Every model over the same bars; the verdict on VaR is that of ``headline``, named before, not of the luckiest.
+
+    ``target`` is what counts as the variance that was: squared returns, or the realised variance of finer bars.
+    """
 
     models: tuple[ModelSpec, ...] = DEFAULT_MODELS
     headline: ModelSpec = HEADLINE
     window: Window = 1000
-    refit_every: int = Field(default=20, ge=1, le=1000)
+    refit_every: int = Field(default=1, ge=1, le=1000)
     level: Level = 0.01
+    target: Literal["returns", "realized"] = "returns"
+
+
+class SearchRequest(SeriesRequest):
+    """GARCH models tried on the candles of the range: every order and innovation, or ``trials`` of a wider space.
+
+    Without ``trials`` every p and q in 1..3 with each of ``dists``; with it that many draws of p, q, o in 0..1, the
+    kind of variance and of innovation. AIC is of the fit to the whole range; the out-of-sample QLIKE beside it of its
+    last ``holdout`` returns, forecast one step ahead by fits to the ``window`` returns before them.
+    """
+
+    dists: Annotated[Names, Field(min_length=1)] = ("normal", "t")
+    trials: int | None = Field(default=None, ge=1, le=1000)
+    window: Window = 1000
+    holdout: int = Field(default=500, ge=100, le=5000)
+    refit_every: int = Field(default=20, ge=1, le=1000)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+
+
+class PortfolioRequest(SpanRequest):
+    """Several instruments held together over the next ``horizon`` bars that all of them have.
+
+    ``weights`` are shares of the equity, one for each instrument in their order, below zero where sold short; equal
+    ones that sum to one where left out. They are taken as given: 0.5,-0.5 is a bet on the difference.
+    """
+
+    instruments: tuple[InstrumentField, ...] = Field(min_length=2, max_length=30)
+    timeframe: Timeframe = "1d"
+    source: str | None = None
+    as_of: Moment | None = None
+    weights: Annotated[tuple[float, ...] | None, BeforeValidator(_names)] = None
+    model: Literal["ccc", "dcc"] = "dcc"
+    window: Window = 1000
+    horizon: Annotated[int, Field(ge=1, le=30)] = 1
+    level: Level = 0.01
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        if len(set(self.instruments)) < len(self.instruments):
+            raise ValueError("an instrument is named twice; name each once and add up its weights")
+        if self.weights is None:
+            return self
+        if len(self.weights) != len(self.instruments):
+            raise ValueError(f"there are {len(self.weights)} weights for {len(self.instruments)} instruments")
+        gross = sum(abs(weight) for weight in self.weights)
+        if not 0.0 < gross < math.inf:  # NaN and infinities fail this, too
+            raise ValueError("weights have to be finite and not all zero")
+        return self
 
 
 R = TypeVar("R", bound=Request)

@@ -17,7 +17,7 @@ from forecastle.app.rolling import roll
 from forecastle.errors import DataMissing, ForecastRefused, RequestInvalid
 from forecastle.models.ewma import Ewma
 from forecastle.models.garch import GarchModel
-from forecastle.nouns import Candles, Instrument
+from forecastle.nouns import Candles, History, Instrument
 from forecastle.sources.simulated import Simulated
 
 WINDOW = 300
@@ -139,11 +139,11 @@ def test_too_little_history_and_wrong_windows_are_refused(candles: Candles) -> N
 def test_a_forecast_does_not_depend_on_where_the_range_begins(candles: Candles) -> None:
     """Refits lie on one grid of the series: the same bar has the same sigma whatever --start says."""
     model = GarchModel(dist="normal")
-    whole = roll(candles, model, window=WINDOW, refit_every=30, level=0.01)
+    whole = roll(History(candles), model, window=WINDOW, refit_every=30, level=0.01)
     for start in ("2018-09-04", "2018-10-17", "2018-12-03"):
         moment = datetime.fromisoformat(f"{start}T00:00+00:00")
-        part = roll(candles, model, window=WINDOW, refit_every=30, level=0.01, start=moment)
+        part = roll(History(candles), model, window=WINDOW, refit_every=30, level=0.01, start=moment)
         assert part.frame["target_time"][0] >= moment
         assert part.frame.equals(whole.frame.filter(pl.col("target_time") >= moment))
     with pytest.raises(DataMissing, match="No bar closes"):
-        roll(candles, model, window=WINDOW, refit_every=30, level=0.01, start=datetime(2030, 1, 1, tzinfo=UTC))
+        roll(History(candles), model, window=WINDOW, refit_every=30, level=0.01, start=datetime(2030, 1, 1, tzinfo=UTC))

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
-from forecastle.app.report import report_of
-from forecastle.nouns import Candles, Finding, Instrument, VolatilityReport
+from forecastle.app.report import HORIZONS, report_of
+from forecastle.nouns import Candles, Finding, History, Instrument, VolatilityReport
 from forecastle.reports import volatility_html
-from forecastle.requests import CompareRequest
+from forecastle.requests import NAIVE_MODELS, CompareRequest, ModelSpec
 from forecastle.sources.simulated import Simulated
+from reports.opening import opened
 
 HOSTILE = "</script><script>document.title='pwned'</script><img src=x onerror=alert(1)>"
 
 
 def _made(candles: Candles) -> VolatilityReport:
-    request = CompareRequest(instrument=candles.instrument, window=250, refit_every=200)
-    return report_of(candles, request)
+    garch = ModelSpec(name="garch", dist="t")
+    request = CompareRequest(
+        instrument=candles.instrument, window=250, refit_every=200, models=(*NAIVE_MODELS, garch), headline=garch
+    )
+    return report_of(History(candles), request)
 
 
 @pytest.fixture(scope="module")
@@ -37,22 +42,6 @@ def simulated() -> VolatilityReport:
     return _made(candles)
 
 
-def _open(browser: Browser, file: Path, width: int, scheme: str) -> tuple[Page, list[str], list[str]]:
-    """Open the page and return it with every request it made and everything it complained about."""
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-    asked: list[str] = []
-    complaints: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(file.as_uri())
-    for _ in range(150):
-        if page.evaluate("document.documentElement.dataset.charts") == "drawn":
-            return page, asked, complaints
-        time.sleep(0.2)
-    raise AssertionError("the charts were not drawn within 30 s")
-
-
 @pytest.mark.chromium
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark"), (360, "light")])
 def test_the_page_stands_alone_at_any_width(
@@ -60,7 +49,7 @@ def test_the_page_stands_alone_at_any_width(
 ) -> None:
     file = tmp_path / "report.html"
     file.write_text(volatility_html((real, simulated), "Two of them"), encoding="utf-8")
-    page, asked, complaints = _open(browser, file, width, scheme)
+    page, asked, complaints = opened(browser, file, width, scheme)
     assert asked == [file.as_uri()]
     assert complaints == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -74,7 +63,7 @@ def test_the_page_stands_alone_at_any_width(
 def test_what_the_page_says_is_what_was_computed(browser: Browser, real: VolatilityReport, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     file.write_text(volatility_html((real,), "One"), encoding="utf-8")
-    page, _, _ = _open(browser, file, 1200, "light")
+    page, _, _ = opened(browser, file, 1200, "light")
     text = page.locator("body").inner_text()
     forecast, score = real.headline_forecast, real.headline_score
     assert forecast is not None
@@ -100,7 +89,7 @@ def test_hostile_words_stay_words(browser: Browser, real: VolatilityReport, tmp_
     hostile = replace(real, quality=quality, comparison=comparison, provenance={HOSTILE: HOSTILE})
     file = tmp_path / "report.html"
     file.write_text(volatility_html((hostile,), HOSTILE), encoding="utf-8")
-    page, asked, complaints = _open(browser, file, 1200, "light")
+    page, asked, complaints = opened(browser, file, 1200, "light")
     assert asked == [file.as_uri()]
     assert complaints == []
     assert page.title() != "pwned"
@@ -128,3 +117,20 @@ def test_the_page_forbids_the_network_to_itself(real: VolatilityReport) -> None:
 def test_gaps_without_findings_and_without_fits_are_shown(real: VolatilityReport) -> None:
     bare = replace(real, fits=(), forecasts=real.forecasts[:1], quality=replace(real.quality, findings=()))
     assert "no gaps found" in volatility_html((bare,), "x")
+
+
+def test_the_term_structure_begins_with_the_forecast_of_the_next_bar(real: VolatilityReport) -> None:
+    assert tuple(point.horizon for point in real.term) == HORIZONS
+    assert real.headline_forecast is not None
+    assert real.term[0].sigma == real.headline_forecast.sigma
+    assert all(a.sigma < b.sigma for a, b in pairwise(real.term))
+
+
+def test_the_news_impact_of_a_garch_is_its_parabola(real: VolatilityReport) -> None:
+    """A shock adds alpha times its square to the variance, whatever was before (Engle and Ng 1993)."""
+    curve = next(c for c in real.news_impact if c.model == real.headline)
+    alpha = next(p.value for fit in real.fits for p in fit.parameters if p.name == "alpha[1]")
+    quiet = curve.sigma[np.abs(curve.shocks).argmin()] ** 2
+    np.testing.assert_allclose(curve.sigma**2 - quiet, alpha * curve.shocks**2, rtol=1e-6, atol=1e-9 * quiet)
+    assert curve.shocks[0] == pytest.approx(-curve.shocks[-1])
+    assert curve.shocks[-1] == pytest.approx(4 * real.candles.log_returns().values[-250:].std())

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
 from forecastle.app.fit import model_of
-from forecastle.app.rolling import load_with_burn_in, roll, rolling
-from forecastle.nouns import Candles, Comparison, RiskBacktest
-from forecastle.ports import Progress, silent
+from forecastle.app.rolling import roll, rolling, with_burn_in
+from forecastle.errors import DataMissing, ForecastRefused
+from forecastle.models.realized import measures_of
+from forecastle.nouns import Comparison, History, Refusal, RiskBacktest, RollingForecast
+from forecastle.ports import Extra, Progress, silent
 from forecastle.requests import CompareRequest, RollingRequest
 from forecastle.scoring import compare as score
 from forecastle.scoring import risk_backtest
 from forecastle.workspace import Workspace
+
+FloatArray = npt.NDArray[np.float64]
 
 
 def backtest(workspace: Workspace, request: RollingRequest, progress: Progress = silent) -> RiskBacktest:
@@ -19,22 +28,57 @@ def backtest(workspace: Workspace, request: RollingRequest, progress: Progress =
 
 def compare(workspace: Workspace, request: CompareRequest, progress: Progress = silent) -> Comparison:
     """Return every model beside the naive ones, sorted by QLIKE, with the verdict in words."""
-    return comparison_of(load_with_burn_in(workspace, request), request, progress)
+    return comparison_of(with_burn_in(workspace, request, wanted(request)), request, progress)
 
 
-def comparison_of(candles: Candles, request: CompareRequest, progress: Progress = silent) -> Comparison:
-    """Return the comparison on candles already in hand."""
+def wanted(request: CompareRequest) -> frozenset[Extra]:
+    """Return what the models of the request and its target look at beside the candles."""
+    target: frozenset[Extra] = frozenset({"finer"}) if request.target == "realized" else frozenset()
+    return target.union(*(model_of(spec).wants for spec in request.models))
+
+
+def comparison_of(history: History, request: CompareRequest, progress: Progress = silent) -> Comparison:
+    """Return the comparison on data already in hand.
+
+    A model that refuses them (ranges that are not known, a first fit that fails) is named with its reason; raises
+    ``ForecastRefused`` where a naive one refuses, for then there is nothing to compare to.
+    """
     models = [model_of(spec) for spec in request.models]
-    paths = []
+    paths: list[RollingForecast] = []
+    refused: list[Refusal] = []
     for number, model in enumerate(models):
 
         def step(done: int, total: int, what: str, number: int = number) -> None:
             progress(number * total + done, len(models) * total, what)
 
-        paths.append(
-            roll(
-                candles, model, window=request.window, refit_every=request.refit_every, level=request.level,
-                start=request.start, end=request.end, progress=step,
-            )
-        )  # fmt: skip
-    return score(paths, {m.label for m in models if m.naive}, model_of(request.headline).label)
+        try:
+            paths.append(
+                roll(
+                    history, model, window=request.window, refit_every=request.refit_every, level=request.level,
+                    start=request.start, end=request.end, progress=step,
+                )
+            )  # fmt: skip
+        except ForecastRefused as error:
+            if model.naive:
+                raise
+            refused.append(Refusal(model.label, f"{error.what} {error.why}"))
+    realized = realized_variance(history, paths[0]) if request.target == "realized" else None
+    scored = score(paths, {m.label for m in models if m.naive}, model_of(request.headline).label, realized)
+    return replace(scored, refused=tuple(refused))
+
+
+def realized_variance(history: History, path: RollingForecast) -> FloatArray:
+    """Return the realised variance of each bar of a path, shape (n,), in decimals squared.
+
+    A bar whose finer bars are too few has that of its own range. Raises ``DataMissing`` where there are no finer bars.
+    """
+    if history.finer is None or not len(history.finer):
+        raise DataMissing(
+            f"The lake holds no finer bars of {history.candles.instrument} than {history.candles.timeframe}.",
+            "Realised variance is the sum of their squared returns.",
+            "Fetch them, such as --timeframe 1h, or leave --target out.",
+        )
+    measures = measures_of(history)
+    targets = path.frame["target_time"].dt.replace_time_zone(None).to_numpy()
+    variance: FloatArray = measures.variance[np.searchsorted(measures.close_time, targets)]
+    return variance

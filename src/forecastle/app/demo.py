@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from forecastle.app.compare import wanted
 from forecastle.app.fetch import fetch
-from forecastle.app.look import load
 from forecastle.app.report import Written, check_out, report_of, write
+from forecastle.app.rolling import with_burn_in
 from forecastle.nouns import Instrument
 from forecastle.ports import Progress, silent
-from forecastle.requests import CompareRequest, FetchRequest, SeriesRequest
+from forecastle.requests import CompareRequest, FetchRequest
 from forecastle.sources.bundled import FILES
 from forecastle.workspace import Workspace
 
@@ -29,7 +30,6 @@ def demo(workspace: Workspace, out: Path, progress: Progress = silent) -> Writte
         def step(done: int, total: int, what: str, number: int = number) -> None:
             progress(number * total + done, len(FILES) * total, what)
 
-        candles = load(workspace, SeriesRequest(instrument=instrument, source="bundled"))
         request = CompareRequest(instrument=instrument, source="bundled", start=START)
-        reports.append(report_of(candles, request, step))
+        reports.append(report_of(with_burn_in(workspace, request, wanted(request)), request, step))
     return write(workspace, reports, "S&P 500 and NASDAQ volatility", out)

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from importlib import metadata
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from forecastle.app.compare import comparison_of
+import numpy as np
+import numpy.typing as npt
+
+from forecastle.app.compare import comparison_of, wanted
 from forecastle.app.fit import model_of
 from forecastle.app.forecast import forecasts_of
-from forecastle.app.rolling import load_with_burn_in
+from forecastle.app.rolling import with_burn_in
 from forecastle.errors import ForecastRefused, RequestInvalid
 from forecastle.lake.atomic import write_bytes
-from forecastle.models.garch import PATHS, SEED
-from forecastle.nouns import Candles, FitSummary, VolatilityReport
-from forecastle.ports import Progress, silent
+from forecastle.models.fitted_garch import PATHS, SEED
+from forecastle.nouns import Candles, Forecast, History, NewsImpact, TermPoint, VolatilityReport
+from forecastle.ports import FittedModel, Progress, silent
 from forecastle.quality import inspect_candles
 from forecastle.reports import volatility_html
 from forecastle.requests import CompareRequest
 from forecastle.workspace import Workspace
+
+FloatArray = npt.NDArray[np.float64]
+
+HORIZONS = (1, 2, 3, 5, 10, 15, 22, 30)
+"""Bars ahead at which the term structure is told: to a month of a market that never closes."""
+LARGEST_SHOCK, SHOCKS = 4.0, 81
+"""The news-impact curves reach so many standard deviations to either side, in so many points."""
+
+
+@runtime_checkable
+class _KnowsNewsImpact(Protocol):
+    """A fit that can say what a shock does to the volatility of the bar after it."""
+
+    def news_impact(self, shocks: FloatArray | None = None) -> tuple[FloatArray, FloatArray]: ...
 
 
 @dataclass(frozen=True)
@@ -38,35 +56,63 @@ def report(
     """Compute and write the report of one instrument; ``out`` defaults to ``reports/`` in the home folder."""
     if out is not None:
         check_out(out)
-    candles = load_with_burn_in(workspace, request)
-    made = report_of(candles, request, progress)
+    history = with_burn_in(workspace, request, wanted(request))
+    made = report_of(history, request, progress)
+    candles = history.candles
     name = f"{candles.instrument}_{candles.timeframe}_{candles.source}.html"
     return write(workspace, (made,), f"{candles.instrument} volatility", out or workspace.settings.reports / name)
 
 
-def report_of(candles: Candles, request: CompareRequest, progress: Progress = silent) -> VolatilityReport:
-    """Return everything a report shows, computed from candles in hand."""
-    forecasts = forecasts_of(candles, request.models, 1, request.window)
+def report_of(history: History, request: CompareRequest, progress: Progress = silent) -> VolatilityReport:
+    """Return everything a report shows, computed from data in hand."""
+    candles = history.candles
+    forecasts = forecasts_of(history, request.models, 1, request.window)
+    headline = model_of(request.headline).label
+    ahead = next((f for f in forecasts.made if f.model == headline), None)
+    fits = _fits(history, request)
     return VolatilityReport(
         candles=candles,
         quality=inspect_candles(candles),
-        fits=_fits(candles.recent(request.window), request),
+        fits=tuple(fitted.summary() for fitted in fits.values()),
         forecasts=forecasts.made,
         refused=forecasts.refused,
-        comparison=comparison_of(candles, request, progress),
-        headline=model_of(request.headline).label,
+        comparison=comparison_of(history, request, progress),
+        headline=headline,
+        news_impact=_news_impact(fits, history, request.window),
+        term=_term(history, request, ahead) if ahead else (),
         provenance=_provenance(candles, request),
     )
 
 
-def _fits(recent: Candles, request: CompareRequest) -> tuple[FitSummary, ...]:
-    """Return the fits behind the forecasts; a model that refuses its data has none, and is named as refused."""
-    fits = []
+def _fits(history: History, request: CompareRequest) -> dict[str, FittedModel]:
+    """Return the fits behind the forecasts by label; a model that refuses has none, and is named so."""
+    recent, fits = history.recent(request.window), {}
     for model in (model_of(spec) for spec in request.models):
         if not model.naive:
             with contextlib.suppress(ForecastRefused):
-                fits.append(model.fit(recent).summary())
-    return tuple(fits)
+                fits[model.label] = model.fit(recent)
+    return fits
+
+
+def _news_impact(fits: Mapping[str, FittedModel], history: History, window: int) -> tuple[NewsImpact, ...]:
+    """Return the curves of the fits that have one, all over the same shocks so that they can be compared."""
+    sigma = float(history.returns.values[-window:].std())
+    shocks = np.linspace(-LARGEST_SHOCK, LARGEST_SHOCK, SHOCKS) * sigma
+    return tuple(
+        NewsImpact(label, *fitted.news_impact(shocks))
+        for label, fitted in fits.items()
+        if isinstance(fitted, _KnowsNewsImpact) and fitted.status.converged
+    )
+
+
+def _term(history: History, request: CompareRequest, ahead: Forecast) -> tuple[TermPoint, ...]:
+    """Return the headline's volatility over ``HORIZONS``; none where it forecasts a single bar only."""
+    model = model_of(request.headline)
+    try:
+        further = [model.ahead(history, horizon, request.window) for horizon in HORIZONS if horizon > 1]
+    except ForecastRefused:
+        return ()
+    return tuple(TermPoint(f.horizon, f.sigma, f.annual_sigma) for f in (ahead, *further))
 
 
 def check_out(out: Path) -> None:

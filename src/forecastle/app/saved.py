@@ -184,6 +184,11 @@ def load(workspace: Workspace, name: str) -> SavedModel:
     return read(folder / name / FILE)
 
 
+def load_model(name: str, home: str | Path | None = None) -> SavedModel:
+    """Return a saved model: ``fc.load_model("20261120").forecast(candles)``; raises as :func:`read` does."""
+    return load(Workspace.open(None if home is None else Path(home)), name)
+
+
 def saved_names(workspace: Workspace) -> list[str]:
     """Return the names of the saved models, oldest day first."""
     found = [path.parent.name for path in (workspace.settings.models / KIND).glob(f"*/{FILE}")]

@@ -56,11 +56,23 @@ End = Annotated[str | None, typer.Option("--end", metavar="D", help="Last moment
 ModelName = Annotated[
     str, typer.Option("--model", help=f"One of: {', '.join(MODELS)}.", autocompletion=lambda: list(MODELS))
 ]
-Dist = Annotated[str | None, typer.Option("--dist", help="Innovations of garch: normal or t (default).")]
-Mean = Annotated[str | None, typer.Option("--mean", help="Mean of garch: constant (default) or zero.")]
+Vol = Annotated[
+    str | None,
+    typer.Option("--vol", help="Variance of garch: garch (default), egarch, aparch, figarch, harch, midas."),
+]
+Dist = Annotated[str | None, typer.Option("--dist", help="Innovations: normal, t (default); of garch skewt, ged too.")]
+Mean = Annotated[str | None, typer.Option("--mean", help="Mean: constant (default), zero; of garch ar, too.")]
 P = Annotated[int | None, typer.Option("--p", help="Lags of squared residuals of garch, 1 (default) to 3.")]
 O = Annotated[int | None, typer.Option("--o", help="Lags of their negative part, 0 (default) to 3: GJR.")]  # noqa: E741
 Q = Annotated[int | None, typer.Option("--q", help="Lags of the variance of garch, 0 to 3, default 1.")]
+Tail = Annotated[
+    str | None,
+    typer.Option(
+        "--tail",
+        help="VaR and ES from: own (the model's distribution), fhs (its past residuals), evt (an extreme-value tail), "
+        "conformal (a level that past breaches track; default of combination).",
+    ),
+]
 Window = Annotated[int, typer.Option("--window", help="Returns a fit looks back on.")]
 Refit = Annotated[int, typer.Option("--refit", help="Bars between refits.")]
 LevelOption = Annotated[float, typer.Option("--level", help="Of VaR and ES; 0.01 is one percent.")]

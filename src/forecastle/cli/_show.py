@@ -12,8 +12,10 @@ from rich.text import Text
 
 from forecastle.nouns import (
     Comparison,
+    EProcess,
     FitSummary,
     Forecast,
+    ModelScore,
     QualityReport,
     Refusal,
     RiskBacktest,
@@ -26,6 +28,9 @@ from forecastle.units import percent
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+COMBINED = "Combination"
+"""How the label of a combination begins: it is what to use, so it stands first and apart."""
+SCORES = ("model (* naive)", ">QLIKE", ">MCS p", ">DM", ">DM p", ">breaches", ">Kupiec p", ">cond. p", ">FZ0", "zone")
 SIMULATED = Text.assemble(("SIMULATED DATA", "bold"), ": made up by a seed, not a market.")
 
 
@@ -39,8 +44,11 @@ def fit(item: FitSummary) -> list[RenderableType]:
     return marked(item.source, [str(item)])
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Group:
-    """Return a table below its title; columns whose name starts with ``>`` are aligned right."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], apart: int = 0) -> Group:
+    """Return a table below its title; columns whose name starts with ``>`` are aligned right.
+
+    The first ``apart`` rows are bold, with an empty line after them.
+    """
     cells = [[str(cell) for cell in row] for row in rows]
     made = Table(box=None, pad_edge=False)
     for place, column in enumerate(columns):
@@ -49,8 +57,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         whole = right or place < len(columns) - 1
         width = max(len(name), *(len(row[place]) for row in cells)) if whole and cells else None
         made.add_column(name, justify="right" if right else "left", min_width=width, no_wrap=whole, overflow="fold")
-    for row in cells:
-        made.add_row(*row)
+    for place, row in enumerate(cells):
+        made.add_row(*row, style="bold" if place < apart else "")
+        if place == apart - 1:
+            made.add_row()
     return Group(Text(title, "bold"), made) if title else Group(made)
 
 
@@ -67,7 +77,8 @@ def forecasts(items: Sequence[Forecast], refused: Sequence[Refusal] = (), missin
     columns = ("model", ">sigma", ">annual", ">VaR 1 %", ">ES 1 %", ">VaR 5 %", ">ES 5 %", "fit")
     span = f"as of {first.as_of:%Y-%m-%d %H:%M} UTC, until {first.target_time:%Y-%m-%d %H:%M} UTC; "
     year = f"annual with {first.periods_per_year:g} periods a year; source {first.source}"
-    shown: list[RenderableType] = [table(title, columns, rows), span + year]
+    apart = 1 if len(items) > 1 and first.model.startswith(COMBINED) else 0
+    shown: list[RenderableType] = [table(title, columns, rows, apart), span + year]
     if missing:
         shown.append(f"Note: the returns behind it reach across {missing} missing bars: see forecastle quality.")
     shown += [f"No forecast by {r.model}: {r.reason}" for r in refused]
@@ -80,33 +91,44 @@ def _status(forecast: Forecast) -> str:
 
 
 def comparison(item: Comparison) -> list[RenderableType]:
-    """Return every model with its loss, its test against the best naive forecast, and its VaR."""
+    """Return every model: its losses, whether it is among the best, its test against the best naive, and its VaR."""
     naives = [s for s in item.scores if s.naive]
     rival = naives[0].model if naives else ""
-    rows = []
-    for score in item.scores:
-        duel = score.against_naive.get(rival)
-        risk = score.risk
-        rows.append((
-            score.model + (" *" if score.naive else ""), f"{score.qlike:.4f}", _statistic(duel), _p(duel),
-            f"{risk.breaches} / {risk.expected:.1f}" if risk else "", _p(risk.kupiec) if risk else "",
-            _p(risk.christoffersen.conditional_coverage) if risk else "", risk.traffic_light.zone if risk else "",
-        ))  # fmt: skip
-    columns = ("model (* naive)", ">QLIKE", ">DM", ">p", ">breaches / expected", ">Kupiec p", ">cond. cov. p", "zone")
-    title = f"{item.instrument}: {item.observations} bars of {item.timeframe}, one step ahead; DM against {rival}"
-    shown: list[RenderableType] = [table(title, columns, rows), f"Verdict: {item.verdict}"]
-    return marked(item.source, shown)
+    rows = [_score(score, rival) for score in item.scores]
+    title = f"{item.instrument}: {item.observations} bars of {item.timeframe}, one step ahead; QLIKE by {item.target}"
+    shown: list[RenderableType] = [table(title, SCORES, rows)]
+    shown += [f"DM: against {rival}, negative is better than it."] if rival else []
+    if item.confidence_set:
+        size = item.confidence_set.size
+        shown.append(
+            f"MCS p: at {size:g} and above the model is in the {100 * (1 - size):g} % set of the best by QLIKE."
+        )
+    shown += [f"Not compared, {r.model}: {r.reason}" for r in item.refused]
+    return marked(item.source, [*shown, f"Verdict: {item.verdict}"])
+
+
+def _score(score: ModelScore, rival: str) -> tuple[str, ...]:
+    duel, risk = score.against_naive.get(rival), score.risk
+    losses = (f"{score.qlike:.4f}", "-" if score.mcs is None else f"{score.mcs:.3f}", _statistic(duel), _p(duel))
+    name = score.model + (" *" if score.naive else "")
+    if risk is None:
+        return (name, *losses, "-", "-", "-", "-", "-")
+    seen = f"{risk.breaches} / {risk.expected:.1f}"
+    tests = (_p(risk.kupiec), _p(risk.christoffersen.conditional_coverage))
+    return (name, *losses, seen, *tests, "-" if score.fz0 is None else f"{score.fz0:.4f}", risk.traffic_light.zone)
 
 
 def risk(item: RiskBacktest) -> list[RenderableType]:
     """Return every test of one VaR backtest."""
-    path = item.path
+    path, light = item.path, item.traffic_light
     tests = [
-        item.kupiec, item.christoffersen.independence, item.christoffersen.conditional_coverage,
-        item.acerbi_szekely.z1, item.acerbi_szekely.z2,
+        item.kupiec, item.christoffersen.independence, item.christoffersen.conditional_coverage, item.duration,
+        item.dynamic_quantile, item.acerbi_szekely.z1, item.acerbi_szekely.z2, item.mcneil_frey,
     ]  # fmt: skip
-    rows = [(t.name, _statistic(t), t.degrees_of_freedom or "-", _p(t), _says(t)) for t in tests]
-    light = item.traffic_light
+    rows: list[tuple[str, ...]] = [
+        (t.name, _statistic(t), str(t.degrees_of_freedom or "-"), _p(t), _says(t)) for t in tests
+    ]
+    rows += [_evidence(path, process) for process in (item.e_process, item.es_e_process) if process]
     rows.append((
         "Basel traffic light", str(light.breaches), "-", "-",
         f"{light.zone}: {light.breaches} in {light.observations} bars, "
@@ -123,6 +145,15 @@ def risk(item: RiskBacktest) -> list[RenderableType]:
         f"Verdict: {item.verdict}",
     ]
     return marked(path.source, shown)
+
+
+def _evidence(path: RollingForecast, process: EProcess) -> tuple[str, ...]:
+    """Return the row of an e-process: its highest evidence, and since when it rejects, if it ever did."""
+    said = "never rejected"
+    if process.crossed is not None:
+        said = f"rejected since {path.frame['target_time'][process.crossed]:%Y-%m-%d}"
+    p = "<0.0001" if process.p_value < 1e-4 else f"{process.p_value:.4f}"
+    return process.name, f"{process.maximum:.3g}", "-", p, f"{said} ({1.0 / process.size:g} rejects; may be read daily)"
 
 
 def quality(item: QualityReport) -> list[RenderableType]:

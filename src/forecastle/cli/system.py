@@ -43,7 +43,7 @@ def report(
     id_: option.Id,
     out: Out = None,
     window: option.Window = 1000,
-    refit: option.Refit = 20,
+    refit: option.Refit = 1,
     level: option.LevelOption = 0.01,
     timeframe: option.Timeframe = "1d",
     source: option.SourceOf = None,

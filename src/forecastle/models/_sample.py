@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.errors import DataInvalid, ForecastRefused, RequestInvalid, ScaleWarning
-from forecastle.nouns import Candles, Distribution, FitStatus, Forecast, Returns
+from forecastle.nouns import Candles, Distribution, FitStatus, Forecast, History, Returns
 from forecastle.ports import OneStep
 
 FloatArray = npt.NDArray[np.float64]
@@ -31,15 +31,16 @@ class Sample:
     candles: Candles | None
 
     @classmethod
-    def of(cls, x: Candles | Returns | FloatArray, minimum: int) -> Sample:
+    def of(cls, x: History | Candles | Returns | FloatArray, minimum: int) -> Sample:
         """Check ``x`` at the door.
 
         Raises ``DataInvalid`` for NaN, infinities or more than one dimension, ``ForecastRefused`` for fewer than
         ``minimum`` returns or returns that never change. Warns with ``ScaleWarning`` where the standard deviation
         lies outside 1e-5 to 0.2.
         """
+        x = x.candles if isinstance(x, History) else x
         candles = x if isinstance(x, Candles) else None
-        series = candles.log_returns() if candles is not None else x
+        series = x.log_returns() if isinstance(x, Candles) else x
         returns = series.values if isinstance(series, Returns) else np.ascontiguousarray(series, dtype=np.float64)
         _refuse_what_is_no_series(returns, minimum)
         sigma = float(returns.std())
@@ -126,6 +127,18 @@ class Fitted(ABC):
         Raises ``ForecastRefused`` when the fit did not converge: a failed fit is not served; ``RequestInvalid`` for a
         horizon outside 1 to 250.
         """
+        self._refuse(horizon)
+        return self._noun(self.distribution(self.sample.returns, horizon), horizon)
+
+    def term_structure(self, longest: int = 30) -> FloatArray:
+        """Return the sigma of the log return over the next 1, 2, ... ``longest`` bars, shape (longest,), in decimals.
+
+        Raises as :meth:`forecast`.
+        """
+        self._refuse(longest)
+        return np.array([self.distribution(self.sample.returns, h).sigma for h in range(1, longest + 1)])
+
+    def _refuse(self, horizon: int) -> None:
         if not self.status.converged:
             raise ForecastRefused(
                 f"{self.label} did not converge.",
@@ -136,7 +149,8 @@ class Fitted(ABC):
             raise RequestInvalid(
                 f"The horizon is {horizon} bars.", f"It has to lie between 1 and {MAX_HORIZON}.", "Choose another."
             )
-        distribution = self.distribution(self.sample.returns, horizon)
+
+    def _noun(self, distribution: Distribution, horizon: int) -> Forecast:
         return self.sample.forecast(distribution, horizon, self.label, self.model_hash, self.status)
 
 

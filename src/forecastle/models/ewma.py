@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.models._kernels import ewma_rolling_variance
+from forecastle.models._rolling import RollsByRefitting
 from forecastle.models._sample import Fitted, Sample, location_scale
-from forecastle.nouns import Candles, Distribution, FitStatus, FitSummary, Normal, Parameter, Returns
+from forecastle.nouns import Candles, Distribution, FitStatus, FitSummary, History, Normal, Parameter, Returns
 from forecastle.ports import OneStep
 
 FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Ewma:
+class Ewma(RollsByRefitting):
     """``s2 = sum_k w^k r[t-k]^2 / sum_k w^k`` with decay w = 0.94, mean zero, normal.
 
     Source: J.P. Morgan/Reuters, RiskMetrics Technical Document, 4th ed. 1996, section 5.2. Nothing is estimated,
@@ -32,7 +33,7 @@ class Ewma:
         """Return the name with its decay."""
         return f"EWMA ({self.decay:g})"
 
-    def fit(self, x: Candles | Returns | FloatArray) -> FittedEwma:
+    def fit(self, x: History | Candles | Returns | FloatArray) -> FittedEwma:
         """Fit to candles or to a 1-d array of log returns in decimals; at least 50 returns."""
         return FittedEwma(Sample.of(x, 50), self.label, FitStatus(converged=True), self.decay)
 

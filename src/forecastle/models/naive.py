@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from forecastle.models._rolling import RollsByRefitting
 from forecastle.models._sample import Fitted, Sample, location_scale
-from forecastle.nouns import Candles, Distribution, Empirical, FitStatus, FitSummary, Normal, Parameter, Returns
+from forecastle.nouns import Candles, Distribution, Empirical, FitStatus, FitSummary, History, Normal, Parameter, Returns
 from forecastle.ports import OneStep
 
 FloatArray = npt.NDArray[np.float64]
@@ -19,7 +20,7 @@ DAYS_BACK = 22
 
 
 @dataclass(frozen=True)
-class RandomWalk:
+class RandomWalk(RollsByRefitting):
     """Tomorrow as the last month: the variance of the last 22 returns (ddof 1), mean zero, normal.
 
     Where these 22 never change, of all the returns in the window: a market that stood still is not without risk.
@@ -28,7 +29,7 @@ class RandomWalk:
     label: str = "Random walk (22)"
     naive: bool = True
 
-    def fit(self, x: Candles | Returns | FloatArray) -> FittedRandomWalk:
+    def fit(self, x: History | Candles | Returns | FloatArray) -> FittedRandomWalk:
         """Fit to candles or to a 1-d array of log returns in decimals; at least 22 returns."""
         return FittedRandomWalk(Sample.of(x, DAYS_BACK), self.label, FitStatus(converged=True))
 
@@ -65,7 +66,7 @@ class FittedRandomWalk(Fitted):
 
 
 @dataclass(frozen=True)
-class Historical:
+class Historical(RollsByRefitting):
     """Tomorrow as any day of the window: its mean, standard deviation (ddof 1) and empirical quantiles.
 
     Over several bars the standardised sample is kept and scaled with the square root of time.
@@ -74,7 +75,7 @@ class Historical:
     label: str = "Historical"
     naive: bool = True
 
-    def fit(self, x: Candles | Returns | FloatArray) -> FittedHistorical:
+    def fit(self, x: History | Candles | Returns | FloatArray) -> FittedHistorical:
         """Fit to candles or to a 1-d array of log returns in decimals; at least 100 returns."""
         return FittedHistorical(Sample.of(x, 100), self.label, FitStatus(converged=True))
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import special
 
 from forecastle.errors import RequestInvalid
+from forecastle.nouns import standard_laws as laws
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -82,35 +83,84 @@ class Normal(Distribution):
 class StudentT(Distribution):
     """Student's t with ``nu`` > 2 degrees of freedom, scaled to unit variance.
 
-    Tail (McNeil, Frey and Embrechts 2005, eq. 2.27): ``-f(q)/p * (nu + q^2)/(nu - 1)`` of the unscaled t at its
-    quantile q, times ``sqrt((nu - 2) / nu)``.
+    The formulas are in :mod:`forecastle.nouns.standard_laws`.
     """
 
     nu: float = 8.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 2 < self.nu < math.inf:
-            raise ValueError(f"nu is {self.nu}; it has to be finite, and the variance exists only above 2")
-
-    @property
-    def _scale(self) -> float:
-        return math.sqrt((self.nu - 2.0) / self.nu)
+        _freedom("nu", self.nu)
 
     def standard_quantile(self, p: FloatArray) -> FloatArray:
         """Return the quantile of the t with unit variance."""
-        return np.asarray(special.stdtrit(self.nu, p)) * self._scale
+        return laws.student_t_quantile(p, self.nu)
 
     def standard_tail(self, p: FloatArray) -> FloatArray:
         """Return the mean below the quantile of the t with unit variance."""
-        nu, q = self.nu, np.asarray(special.stdtrit(self.nu, p))
-        log_constant = special.gammaln((nu + 1) / 2) - special.gammaln(nu / 2) - 0.5 * math.log(nu * math.pi)
-        density = np.exp(log_constant - (nu + 1) / 2 * np.log1p(q**2 / nu))
-        return np.asarray(-density / p * (nu + q**2) / (nu - 1) * self._scale)
+        return laws.student_t_tail(p, self.nu)
 
     def cdf(self, r: float) -> float:
         """Return the probability of at most ``r``."""
-        return float(special.stdtr(self.nu, (r - self.mean) / self.sigma / self._scale))
+        return float(special.stdtr(self.nu, (r - self.mean) / self.sigma * math.sqrt(self.nu / (self.nu - 2.0))))
+
+
+@dataclass(frozen=True)
+class SkewT(Distribution):
+    """Hansen's (1994) skewed t with ``eta`` > 2 degrees of freedom and -1 < ``skew`` < 1, unit variance.
+
+    ``skew`` is Hansen's lambda: below zero the left tail is the heavier one, at zero it is Student's t.
+    """
+
+    eta: float = 8.0
+    skew: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _freedom("eta", self.eta)
+        if not -1 < self.skew < 1:
+            raise ValueError(f"skew is {self.skew}; it has to lie between -1 and 1")
+
+    def standard_quantile(self, p: FloatArray) -> FloatArray:
+        """Return the quantile of the skewed t with unit variance."""
+        return laws.skew_t_quantile(p, self.eta, self.skew)
+
+    def standard_tail(self, p: FloatArray) -> FloatArray:
+        """Return the mean below the quantile of the skewed t with unit variance."""
+        return laws.skew_t_tail(p, self.eta, self.skew)
+
+    def cdf(self, r: float) -> float:
+        """Return the probability of at most ``r``."""
+        return float(laws.skew_t_cdf((r - self.mean) / self.sigma, self.eta, self.skew))
+
+
+@dataclass(frozen=True)
+class Ged(Distribution):
+    """Generalised error distribution of shape ``nu`` > 0 with unit variance (Nelson 1991).
+
+    Two is the normal, one the Laplace; below two the tails are heavier.
+    """
+
+    nu: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.nu < math.inf:
+            raise ValueError(f"nu is {self.nu}; it has to be finite and positive")
+
+    def standard_quantile(self, p: FloatArray) -> FloatArray:
+        """Return the quantile of the law with unit variance."""
+        return laws.ged_quantile(p, self.nu)
+
+    def standard_tail(self, p: FloatArray) -> FloatArray:
+        """Return the mean below the quantile of the law with unit variance."""
+        return laws.ged_tail(p, self.nu)
+
+    def cdf(self, r: float) -> float:
+        """Return the probability of at most ``r``."""
+        z = (r - self.mean) / self.sigma
+        outside = 0.5 * float(special.gammaincc(1.0 / self.nu, 0.5 * (abs(z) / laws.ged_scale(self.nu)) ** self.nu))
+        return outside if z < 0 else 1.0 - outside
 
 
 @dataclass(frozen=True)
@@ -146,6 +196,11 @@ class Empirical(Distribution):
     def _rank(self, p: FloatArray) -> npt.NDArray[np.intp]:
         rank = np.ceil(p * self.sample.size - 1e-9).astype(np.intp) - 1
         return np.clip(rank, 0, self.sample.size - 1)
+
+
+def _freedom(name: str, value: float) -> None:
+    if not 2 < value < math.inf:
+        raise ValueError(f"{name} is {value}; it has to be finite, and the variance exists only above 2")
 
 
 def _probabilities(p: float) -> FloatArray:

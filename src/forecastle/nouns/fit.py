@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from forecastle.nouns.instrument import is_simulated
+
+if TYPE_CHECKING:
+    from forecastle.nouns.score import TestResult
 
 
 @dataclass(frozen=True)
@@ -22,21 +27,29 @@ class FitStatus:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One estimate; ``standard_error`` is robust (Bollerslev and Wooldridge 1992). None where there is none."""
+    """One estimate; None where there is no error, as at a bound.
+
+    ``standard_error`` is robust (Bollerslev and Wooldridge 1992), and so are t and p; ``hessian_error`` is right only
+    where the innovations are as assumed. ``stability`` is the statistic of Nyblom (1989): above 0.470 the parameter
+    is not constant at 5 %.
+    """
 
     name: str
     value: float
     standard_error: float | None = None
     t_value: float | None = None
     p_value: float | None = None
+    hessian_error: float | None = None
+    stability: float | None = None
 
 
 @dataclass(frozen=True)
 class FitSummary:
     """A fit as a table. All numbers are in decimals of log return, whatever the optimiser scaled inside.
 
-    ``loglikelihood``, ``aic`` and ``bic`` are None for models that have no likelihood; ``source`` is where the candles
-    came from, None for a bare array.
+    ``loglikelihood`` and the criteria ``aic``, ``bic``, ``hqic`` (Akaike, Schwarz, Hannan and Quinn; in total, not a
+    return) are None for models that have no likelihood; ``tests`` are of what the fit left in its residuals;
+    ``source`` is where the candles came from, None for a bare array.
     """
 
     model: str
@@ -51,6 +64,10 @@ class FitSummary:
     unconditional_sigma: float | None = None
     source: str | None = None
     data_hash: str | None = None
+    hqic: float | None = None
+    half_life: float | None = None
+    """Bars until half of a shock to the variance is gone."""
+    tests: tuple[TestResult, ...] = ()
 
     @property
     def simulated(self) -> bool:
@@ -61,16 +78,54 @@ class FitSummary:
         head = [
             f"{self.model}  (innovations: {self.distribution}, {self.observations} returns)",
             f"converged: {'yes' if self.status.converged else 'NO'}{_because(self.status.reason)}",
+            *self._levels(),
         ]
+        return "\n".join([*head, "", *self._table(), *self._tests()])
+
+    def _levels(self) -> list[str]:
+        """Return the lines of the criteria and of what the variance reverts to."""
+        lines = []
         if self.loglikelihood is not None:
-            head.append(f"log-likelihood {self.loglikelihood:.3f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}")
+            criteria = (("AIC", self.aic), ("BIC", self.bic), ("HQ", self.hqic))
+            said = "   ".join(f"{name} {value:.2f}" for name, value in criteria if value is not None)
+            lines.append(f"log-likelihood {self.loglikelihood:.3f}   {said}")
+        facts = []
         if self.persistence is not None:
-            head.append(f"persistence {self.persistence:.4f}")
+            facts.append(f"persistence {self.persistence:.4f}")
+        if self.half_life is not None:
+            facts.append(f"half-life {self.half_life:.1f} bars")
+        if self.unconditional_sigma is not None:
+            facts.append(f"unconditional sigma {100 * self.unconditional_sigma:.3f} %")
+        return [*lines, "   ".join(facts)] if facts else lines
+
+    def _table(self) -> list[str]:
+        """Return the parameters; the columns that only a likelihood has where there are any."""
+        full = any(p.hessian_error is not None for p in self.parameters)
         width = max([9, *(len(p.name) for p in self.parameters)])
         rows = [f"{'parameter':<{width}} {'value':>13} {'robust s.e.':>13} {'t':>8} {'p':>8}"]
         rows += [f"{p.name:<{width}} {p.value:>13.6g} {_n(p.standard_error, '13.3g')} {_n(p.t_value, '8.2f')} "
                  f"{_p(p.p_value)}" for p in self.parameters]  # fmt: skip
-        return "\n".join([*head, "", *rows])
+        if not full:
+            return rows
+        more = [f" {'Hessian s.e.':>13} {'Nyblom':>8}"]
+        more += [f" {_n(p.hessian_error, '13.3g')} {_n(p.stability, '8.3f')}" for p in self.parameters]
+        return [row + extra for row, extra in zip(rows, more, strict=True)]
+
+    def _tests(self) -> list[str]:
+        if not self.tests:
+            return []
+        width = max(len(t.name) for t in self.tests)
+        rows = ["", f"{'test':<{width}} {'statistic':>10} {'df':>6} {'p':>8}"]
+        rows += [f"{t.name:<{width}} {_n(t.statistic, '10.3f')} {_n(t.degrees_of_freedom, '6d')} {_p(t.p_value)}"
+                 f"{_because(t.reason)}" for t in self.tests]  # fmt: skip
+        return rows
+
+
+def half_life(persistence: float | None) -> float | None:
+    """Return the bars until half of a shock is gone, ``ln(1/2) / ln(persistence)``; None where none ever is."""
+    if persistence is None or not 0.0 < persistence < 1.0:
+        return None
+    return math.log(0.5) / math.log(persistence)
 
 
 def _because(reason: str) -> str:
@@ -78,7 +133,7 @@ def _because(reason: str) -> str:
 
 
 def _n(value: float | None, form: str) -> str:
-    width = form.split(".")[0]
+    width = form.split(".")[0].rstrip("d")
     return f"{'-':>{width}}" if value is None else f"{value:>{form}}"
 
 

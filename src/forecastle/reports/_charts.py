@@ -62,6 +62,13 @@ class Chart:
         return {"id": self.id, "columns": columns, "window": self.window or 0, **self.spec}
 
 
+class Plain(Chart):
+    """A figure that is shown whole: no buttons choose a number of bars."""
+
+    def _buttons(self) -> Markup:
+        return Markup()
+
+
 def fan(chart_id: str, columns: Columns, reading: Sequence[str], label: str) -> Chart:
     """Return the bands of past forecasts with what happened as dots."""
     traces = [
@@ -129,6 +136,23 @@ def breaches(chart_id: str, columns: Columns, reading: Sequence[str], label: str
     layout = {"yaxis": axis("log return", ticksuffix=" %")}
     fit = {"yaxis": {"columns": ["r", "es"]}}
     title = "Value at risk and its breaches"
+    return Chart(chart_id, title, reading, key, label, drawing(traces, layout, fit))
+
+
+def evidence(chart_id: str, columns: Columns, reading: Sequence[str], label: str, asked: float) -> Chart:
+    """Return the evidence against VaR and ES over time, log scale, with the line at which they are rejected."""
+    hover = {"hovertemplate": "%{y:,.3~g}"}
+    traces = [line("evidence", "against VaR", "--accent", 1.6, **hover)]
+    key = [("line", "accent", "evidence against VaR"), ("dashed", "breach", f"{asked:g}: rejected")]
+    if "evidence_es" in columns.cells:
+        traces.append(line("evidence_es", "against ES", "--sigma", 1.4, "dot", **hover))
+        key.insert(1, ("dotted", "sigma", "evidence against ES"))
+    stroke = {"color": "--breach", "width": 1.2, "dash": "dash"}
+    at = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": asked, "y1": asked, "line": stroke}
+    layout = {"yaxis": axis("evidence, log scale", type="log", tickmode="array"), "shapes": [at]}
+    names = [str(t["y"]) for t in traces]
+    fit = {"yaxis": {"columns": names, "log": True, "include": [1.0, asked]}}
+    title = "Evidence against VaR and ES, bar by bar"
     return Chart(chart_id, title, reading, key, label, drawing(traces, layout, fit))
 
 

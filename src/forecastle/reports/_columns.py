@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.nouns import Candles, Forecast, RollingForecast
+from forecastle.nouns import Candles, EProcess, Forecast, RiskBacktest, RollingForecast
+from forecastle.reports._words import MOST_EVIDENCE
 from forecastle.sessions import Timeframe, Times, is_intraday
 
 FloatArray = npt.NDArray[np.float64]
@@ -39,11 +40,12 @@ class Columns:
     has_next: bool
 
 
-def columns_of(candles: Candles, path: RollingForecast, forecast: Forecast | None, periods: float | None) -> Columns:
+def columns_of(candles: Candles, risk: RiskBacktest, forecast: Forecast | None, periods: float | None) -> Columns:
     """Return the columns of the headline model.
 
     ``sigma`` is annualised where the ``periods`` a year are known.
     """
+    path = risk.path
     rows = _kept(path)
     target = path.frame["target_time"].dt.replace_time_zone(None).to_numpy()[rows]
     breach = path.breach[rows]
@@ -55,6 +57,9 @@ def columns_of(candles: Candles, path: RollingForecast, forecast: Forecast | Non
     for name, values in numbers.items():
         cells[name] = values + ([upcoming.get(name)] if upcoming else [])
     cells["price"] = rounded(_closes(candles, target)) + ([None] if upcoming else [])
+    for name, process in (("evidence", risk.e_process), ("evidence_es", risk.es_e_process)):
+        if process is not None:
+            cells[name] = _evidence(process, rows) + ([None] if upcoming else [])
     cells["breach_t"] = [stamps[i] for i in np.flatnonzero(breach)]
     cells["breach_r"] = [numbers["r"][i] for i in np.flatnonzero(breach)]
     return Columns(cells, len(rows), len(path), bool(upcoming))
@@ -84,6 +89,10 @@ def _numbers(path: RollingForecast, rows: IntArray, year: float) -> dict[str, li
 def rounded(values: FloatArray) -> list[float | None]:
     """Write numbers with six digits; what is not finite becomes null."""
     return [float(f"{v:.{_DIGITS}g}") if math.isfinite(v) else None for v in values.tolist()]
+
+
+def _evidence(process: EProcess, rows: IntArray) -> list[float | None]:
+    return rounded(np.minimum(process.process[rows], MOST_EVIDENCE))
 
 
 def _kept(path: RollingForecast) -> IntArray:

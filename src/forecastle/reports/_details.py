@@ -1,86 +1,22 @@
-"""The rest of a section: fits, forecasts of every model, data and its gaps, provenance."""
+"""The rest of a section: forecasts of every model, data and its gaps, provenance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from forecastle.nouns import Finding, FitSummary, Forecast, Parameter, VolatilityReport
+from forecastle.nouns import Finding, Forecast, VolatilityReport
 from forecastle.reports._headline import origin
-from forecastle.reports._html import (
-    NOT_KNOWN,
-    Column,
-    Markup,
-    Row,
-    badge,
-    fixed,
-    join,
-    moment,
-    p_value,
-    significant,
-    table,
-    tag,
-)
+from forecastle.reports._html import Column, Markup, Row, badge, facts, join, moment, table, tag, whole
 from forecastle.reports._words import ended
 from forecastle.units import percent
 
-FITS_READ = "Everything in decimals of log return; standard errors after Bollerslev and Wooldridge (1992)."
 FORECASTS_READ = (
-    "Volatility, quantiles, VaR and ES are of the log return over the horizon; VaR and ES are positive losses."
+    "Volatility, quantiles, VaR and ES are of the log return over the horizon; VaR and ES are positive losses, and the "
+    "quantiles of 1 % and 5 % are minus VaR."
 )
 TAILS = (0.01, 0.05)
-QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+QUANTILES = (0.25, 0.5, 0.75, 0.95, 0.99)
 _SEVERITY = {"invalid": "bad", "suspicious": "warn", "note": "none"}
-_PARAMETERS = [
-    Column("Parameter"),
-    Column("Value"),
-    Column("Robust s.e."),
-    Column("t"),
-    Column("p"),
-]
-
-
-def fits(report: VolatilityReport) -> Markup:
-    """Return a table of parameters a fit: the headline model's open, the others closed."""
-    found = sorted(report.fits, key=lambda f: f.model != report.headline)
-    if not found:
-        return tag("p", "None of these models has fitted parameters.")
-    shown = (_fit(fit, opened=i == 0) for i, fit in enumerate(found))
-    return join([tag("p", FITS_READ, "reading"), *shown])
-
-
-def _fit(fit: FitSummary, *, opened: bool) -> Markup:
-    summary = tag("summary", join([tag("strong", fit.model), ended(fit.status)], " "))
-    rows = [_parameter_row(p) for p in fit.parameters]
-    shown = table(f"Parameters of {fit.model}", _PARAMETERS, rows)
-    body = join([summary, _criteria(fit), shown if rows else tag("p", "No parameters.")])
-    return tag("details", body, "fit", **({"open": "open"} if opened else {}))
-
-
-def _parameter_row(parameter: Parameter) -> Row:
-    error = significant(parameter.standard_error, 3)
-    t, p = fixed(parameter.t_value, 2), p_value(parameter.p_value)
-    return Row([parameter.name, significant(parameter.value), error, t, p])
-
-
-def _criteria(fit: FitSummary) -> Markup:
-    restarts = f"{fit.status.restarts} restarts" if fit.status.restarts else ""
-    status = ", ".join(s for s in (fit.status.reason, restarts) if s)
-    facts = {
-        "Innovations": fit.distribution,
-        "Returns": f"{fit.observations:,}",
-        "Log-likelihood": fixed(fit.loglikelihood, 2),
-        "AIC": fixed(fit.aic, 2),
-        "BIC": fixed(fit.bic, 2),
-        "Persistence": fixed(fit.persistence, 4),
-        "Unconditional volatility": percent(fit.unconditional_sigma),
-        "Status": status,
-    }
-    return _facts({k: v for k, v in facts.items() if v and v != NOT_KNOWN})
-
-
-def _facts(facts: dict[str, str], kind: str = "facts") -> Markup:
-    pairs = (tag("div", join([tag("dt", k), tag("dd", v)])) for k, v in facts.items())
-    return tag("dl", join(pairs), kind)
 
 
 def forecasts(report: VolatilityReport) -> Markup:
@@ -99,7 +35,7 @@ def forecasts(report: VolatilityReport) -> Markup:
     ordered = sorted(report.forecasts, key=lambda f: f.model != report.headline)
     first = ordered[0]
     title = f"Forecasts from {moment(first.as_of)} for {moment(first.target_time)}"
-    shown = table(title, columns, [_forecast_row(f, report.headline) for f in ordered])
+    shown = table(title, columns, [_forecast_row(f, report.headline) for f in ordered], "tight")
     refused = (tag("p", f"No forecast by {r.model}: {r.reason}", "reading") for r in report.refused)
     return join([tag("p", FORECASTS_READ, "reading"), shown, *refused])
 
@@ -116,14 +52,14 @@ def _forecast_row(forecast: Forecast, headline: str) -> Row:
     status = ended(forecast.status)
     if forecast.stale:
         status = join([status, badge("stale", "warn")], " ")
-    cells = [forecast.model, *map(percent, figures), percent(forecast.prob_up, 1), status]
+    cells = [whole(forecast.model), *map(percent, figures), percent(forecast.prob_up, 1), status]
     return Row(cells, "chosen" if forecast.model == headline else "")
 
 
 def data(report: VolatilityReport) -> Markup:
     """Return what there is of the series and what is wrong with it."""
     quality = report.quality
-    facts = {
+    said = {
         "Instrument": str(quality.instrument),
         "Timeframe": quality.timeframe,
         "Source": quality.source,
@@ -133,7 +69,7 @@ def data(report: VolatilityReport) -> Markup:
         "Prices adjusted": report.candles.adjusted,
     }
     found = _findings(quality.findings) if quality.findings else _nothing_found()
-    return join([origin(report), _facts(facts), found])
+    return join([origin(report), facts(said), found])
 
 
 def _nothing_found() -> Markup:
@@ -159,8 +95,8 @@ def _finding_row(finding: Finding) -> Row:
 
 def provenance(report: VolatilityReport) -> Markup:
     """Return hashes, seeds, versions and the command that makes the report again."""
-    facts = {k: str(v) for k, v in report.provenance.items()}
+    said = {k: str(v) for k, v in report.provenance.items()}
     windows = dict.fromkeys(f.data_hash for f in report.forecasts)  # models that saw the same returns share one
-    facts |= {f"Data hash of the last window{f' ({i})' if i > 1 else ''}": h for i, h in enumerate(windows, 1)}
-    facts |= {f"Model hash, {forecast.model}": forecast.model_hash for forecast in report.forecasts}
-    return _facts(facts, "provenance")
+    said |= {f"Data hash of the last window{f' ({i})' if i > 1 else ''}": h for i, h in enumerate(windows, 1)}
+    said |= {f"Model hash, {forecast.model}": forecast.model_hash for forecast in report.forecasts}
+    return facts(said, "provenance")

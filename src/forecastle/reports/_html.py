@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,6 +58,11 @@ def tag(name: str, content: str = "", kind: str = "", **attributes: str) -> Mark
     return Markup(f"<{name}{shown}>{text(content)}</{name}>")
 
 
+def whole(name: str) -> Markup:
+    """Return a name that is broken between its words only, not at the dash of ``GARCH(1,1)-t``."""
+    return join((tag("span", word, "whole") for word in name.split(" ")), " ")
+
+
 def badge(word: str, tone: str) -> Markup:
     """Return a word with a sign before it; ``tone`` is ``good``, ``warn``, ``bad`` or ``none``.
 
@@ -77,6 +82,12 @@ def table(caption: str, columns: Sequence[Column], rows: Sequence[Row], kind: st
         f'{box}<table class="{kind}"><caption>{text(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def facts(pairs: Mapping[str, str], kind: str = "facts") -> Markup:
+    """Return names with what they stand for."""
+    listed = (tag("div", join([tag("dt", k), tag("dd", v)])) for k, v in pairs.items())
+    return tag("dl", join(listed), kind)
 
 
 def _head(column: Column, right: bool) -> str:

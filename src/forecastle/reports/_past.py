@@ -1,41 +1,60 @@
-"""Past forecasts against what happened: fan, last bars, price and VaR of the headline model."""
+"""Past forecasts against what happened: fan, last bars, price, VaR and the evidence against it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from forecastle.nouns import RiskBacktest, VolatilityReport
 from forecastle.reports import _charts
 from forecastle.reports._columns import Columns, columns_of, coverage
+from forecastle.reports._headline import why_refused
 from forecastle.reports._html import Markup, bars, tag
 from forecastle.reports._recent import level_of, recent
-from forecastle.reports._words import many
+from forecastle.reports._words import MOST_EVIDENCE, many, since
 from forecastle.units import percent
 
+EVIDENCE_READ = (
+    "The wealth of a bet that VaR (or ES) is too low: it starts at 1 and a right forecast lets it reach {asked:g} ever "
+    "with a probability of {size:g} % at most. So it may be read every day, and one may stop when it suits."
+)
+_NOTHING = Markup()
 
-def past(report: VolatilityReport, key: str, drawings: dict[str, Any]) -> Sequence[Markup]:
-    """Return the blocks in their order; adds the charts and their numbers to ``drawings``.
+
+@dataclass(frozen=True)
+class Past:
+    """The blocks about the past; where there are no past forecasts ``fan`` says so and the others are empty."""
+
+    fan: Markup
+    recent: Markup = _NOTHING
+    breaches: Markup = _NOTHING
+    evidence: Markup = _NOTHING
+    price: Markup = _NOTHING
+
+
+def past(report: VolatilityReport, key: str, drawings: dict[str, Any]) -> Past:
+    """Return the blocks; adds the charts and their numbers to ``drawings``.
 
     ``key`` names the section, and with it the charts and the set of columns.
     """
     score = report.headline_score
     risk = score.risk if score else None
     if risk is None or not len(risk.path):
-        return [tag("p", f"There are no past forecasts of {report.headline} to draw.")]
+        words = f"There are no past forecasts of {report.headline} to draw.{why_refused(report, report.headline)}"
+        return Past(tag("p", words, "missing"))
     forecast = report.headline_forecast
     periods = forecast.periods_per_year if forecast else None
-    columns = columns_of(report.candles, risk.path, forecast, periods)
+    columns = columns_of(report.candles, risk, forecast, periods)
     charts = _Charts(report, risk, columns, key)
-    drawn = [charts.fan(), charts.price(periods), charts.breaches()]
+    drawn = [charts.fan(), charts.breaches(), charts.evidence(), charts.price(periods)]
     drawings["columns"][key] = columns.cells
     drawings["charts"] += [chart.document(key) for chart in drawn]
-    fan, price, breaches = (chart.html() for chart in drawn)
-    return [fan, recent(report, risk), price, breaches]
+    fan, breaches, evidence, price = (chart.html() for chart in drawn)
+    return Past(fan, recent(report, risk), breaches, evidence, price)
 
 
 class _Charts:
-    """The three charts of one section, with the words around them."""
+    """The charts of one section, with the words around them."""
 
     def __init__(self, report: VolatilityReport, risk: RiskBacktest, columns: Columns, key: str) -> None:
         self.risk, self.columns, self.key = risk, columns, key
@@ -75,6 +94,18 @@ class _Charts:
         label = f"Returns, minus VaR {self.level}, minus ES {self.level} and breaches: {words}"
         reading = self._reading(words)
         return _charts.breaches(f"{self.key}-var", self.columns, reading, f"{label} {self.about}", self.level)
+
+    def evidence(self) -> _charts.Chart:
+        of_var, of_es = self.risk.e_process, self.risk.es_e_process
+        told = f"Against VaR: {since(self.risk.path, of_var)}."
+        told += f" Against ES: {since(self.risk.path, of_es)}." if of_es else ""
+        words = f"{EVIDENCE_READ.format(asked=1.0 / of_var.size, size=100.0 * of_var.size)} {told}"
+        capped = max(p.maximum for p in (of_var, of_es) if p is not None) > MOST_EVIDENCE
+        words += f" Drawn up to {MOST_EVIDENCE:,.0f}." if capped else ""
+        label = f"Evidence against VaR and ES over time. {told}"
+        reading = self._reading(words)
+        key = f"{self.key}-evidence"
+        return _charts.evidence(key, self.columns, reading, f"{label} {self.about}", 1.0 / of_var.size)
 
     def _reading(self, words: str, *, whole: bool = False) -> list[str]:
         drawn, total = self.columns.drawn, self.columns.total

@@ -7,17 +7,10 @@ from typing import Any
 
 from forecastle.nouns import Candles
 from forecastle.nouns.findings import QualityDetail
-from forecastle.reports._charts import Chart, Spec, axis, dots, drawing, line
+from forecastle.reports._charts import Chart, Plain, Spec, axis, dots, drawing, line
 from forecastle.reports._columns import Cells
 from forecastle.reports._html import Markup, bars, join, span, tag
 from forecastle.reports._quality_columns import MOST_MARKS, MOST_POINTS, VOLATILITY_BARS, gap_columns, series_columns
-
-
-class Whole(Chart):
-    """A figure of the whole series: its points are stretches of bars, so no buttons choose a number of bars."""
-
-    def _buttons(self) -> Markup:
-        return Markup()
 
 
 def charts(detail: QualityDetail, drawings: dict[str, Any]) -> Markup:
@@ -104,4 +97,4 @@ def _stretches(candles: Candles) -> str:
 def _whole(
     key: str, title: str, reading: Sequence[str], marks: Sequence[tuple[str, str, str]], label: str, spec: Spec
 ) -> Chart:
-    return Whole(f"quality-{key}", title, reading, marks, label, spec)
+    return Plain(f"quality-{key}", title, reading, marks, label, spec)

@@ -69,6 +69,7 @@
       layout.margin = { l: 42, r: layout.yaxis2 ? 38 : 8, t: 6, b: 26 };
       for (const axis of [layout.yaxis, layout.yaxis2]) if (axis) axis.title.text = ""; // the key says it
       layout.xaxis.nticks = 4;
+      layout.xaxis.title.text = ""; // the reading says it
     }
     return layout;
   }
@@ -87,6 +88,7 @@
         });
       }
       if (low > high) continue;
+      for (const value of rule.include || []) { low = Math.min(low, value); high = Math.max(high, value); }
       if (rule.zero) low = 0;
       if (rule.log) {
         const ticks = logTicks(low, high);
@@ -112,12 +114,7 @@
   function draw(chart) {
     const element = document.getElementById(chart.id);
     const layout = layoutOf(chart);
-    const range = element.layout ? element.layout.xaxis.range : lastBars(chart, chart.window);
-    layout.xaxis.range = range.slice();
-    for (const [path, value] of Object.entries(heights(chart, range))) {
-      const [axis, key] = path.split(".");
-      layout[axis][key] = value;
-    }
+    if (!chart.still) frame(chart, element, layout);
     const traces = chart.traces.map((spec) => trace(spec, drawings.columns[chart.columns]));
     const config = {
       responsive: true, displaylogo: false, showTips: false, doubleClick: false, plotlyServerURL: "",
@@ -125,7 +122,17 @@
     };
     const first = !element.layout;
     Plotly.react(element, traces, layout, config);
-    if (first) listen(chart, element);
+    if (first && !chart.still) listen(chart, element);
+  }
+
+  // What part of time is in view: the last bars at first, later what somebody chose.
+  function frame(chart, element, layout) {
+    const range = element.layout ? element.layout.xaxis.range : lastBars(chart, chart.window);
+    layout.xaxis.range = range.slice();
+    for (const [path, value] of Object.entries(heights(chart, range))) {
+      const [axis, key] = path.split(".");
+      layout[axis][key] = value;
+    }
   }
 
   function listen(chart, element) {
@@ -183,7 +190,7 @@
   // On paper: light, everything open, as wide as a sheet.
   let before;
   window.addEventListener("beforeprint", () => {
-    const closed = [...document.querySelectorAll("details.fit:not([open])")];
+    const closed = [...document.querySelectorAll("details.fit:not([open]), details.more:not([open])")];
     before = { scheme: root.dataset.scheme, closed };
     root.dataset.scheme = "light";
     closed.forEach((element) => { element.open = true; });

@@ -21,6 +21,7 @@ from forecastle.sources._archive import content_of
 from forecastle.sources._bars import close_bars
 from forecastle.sources._columns import breaking, columns_of, order_of, time_column
 from forecastle.sources._layouts import Layout, Volume, date_in, layout_named, recognised, settled
+from forecastle.sources._no_prices import refuse_returns
 from forecastle.sources._table import EMPTY_WORDS, NAMES, RawTable, parse, plain_name
 from forecastle.sources._times import TimeReading, read_times
 
@@ -68,7 +69,8 @@ def read_file(request: ImportRequest) -> FileReading:
     """Read the file of a request.
 
     Raises ``DataMissing`` where there is none; ``DataInvalid`` where it is no table, a column is not found, times are
-    unreadable, have no zone or several units, or most cells of a column are no numbers; ``RequestInvalid`` where
+    unreadable, have no zone or several units, most cells of a column are no numbers, or the closes are returns and no
+    prices; ``RequestInvalid`` where
     what the user says of it cannot be.
     """
     table, layout = _recognise(request)
@@ -81,6 +83,7 @@ def read_file(request: ImportRequest) -> FileReading:
     if prices == "ohlc" and (not table.header or order_of(request.columns)):
         _refuse_swapped(table.name, cells)
     rows = pl.DataFrame([bars.opens.alias("open_time"), bars.closes.alias("close_time"), *cells])
+    refuse_returns(table.name, instrument, rows.sort("open_time")["close"])
     marks = [number.told for number in numbers.values()] + [bars.reasons]
     unit = _volume_of(layout, instrument, columns, request.columns)
     mapping = FileMapping(

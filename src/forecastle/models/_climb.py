@@ -1,0 +1,271 @@
+"""The search for the maximum of a likelihood inside linear bounds: compiled, for one window and for rolling ones.
+
+Each step minimises a quadratic model within the bounds, its curvature from differences of the exact gradient at first and
+from BFGS updates after that (Nocedal and Wright 2006, ch. 6 and 18). A window starts from the optimum and the
+curvature of the window before it (warm); ``search`` starts from many points (cold).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from forecastle.models._compiled import inner
+from forecastle.models._evaluate import (
+    EGARCH,
+    GARCH,
+    MEAN,
+    VOL,
+    O,
+    P,
+    Q,
+    evaluate,
+    log_contraction,
+)
+from forecastle.models._quadratic import constrained_step, copy_to, invert, learn, slack_of
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+NONE, STALE, MOVING, NO_NEWS, HELD, SOUND = range(-1, 5)
+"""What a fit is worth, worst first: nothing known; of no use, so that an older one has to serve; not at rest; at rest
+with no weight on news; at rest with alpha held from below zero, for no free optimum is invertible; at rest."""
+TOLERANCE = 1e-7
+"""A fit is done when one more step promises less log-likelihood than this."""
+KINK = 3e-3
+"""The same where the likelihood has kinks (EGARCH, in mu at every return) and no step goes up any more."""
+LEAST_NEWS = 1e-3
+"""Below this sum of weights on news the variance follows nothing, and beta is not identified."""
+_MOST_ROUNDS = 60
+_LONGEST_STEP = 0.5
+_CRAMPED = 0.05
+"""Steps cut to less than this share, some in a row: the wall of filters that do not forget is near."""
+_TOO_CRAMPED = 4
+_OLD = 6
+"""Steps after which the curvature is taken anew."""
+_CLOSE = 0.3
+"""A promise below which the curvature has to be exact."""
+_MOST_CUTS = 15
+_NEAR = 0.01
+"""Coordinates this near to a known optimum will end there."""
+
+
+@inner
+def curvature(
+    spec: IntArray,
+    theta: FloatArray,
+    returns: FloatArray,
+    presample: float,
+    work: FloatArray,
+    slope: FloatArray,
+    inverse: FloatArray,
+) -> bool:
+    """Leave the inverse Hessian at ``theta``, from forward differences of the gradient; False if it was mended."""
+    k = theta.size
+    shape = spec[MEAN] + 1 + spec[P] + spec[O] + spec[Q]
+    moved, there, hessian = theta.copy(), np.empty(k), np.zeros((k, k))
+    for i in range(k):
+        h = 1e-4 if spec[VOL] == EGARCH else 1e-5
+        if i < spec[MEAN]:
+            h *= 100.0
+        elif i == spec[MEAN] and spec[VOL] == GARCH:
+            h = 1e-4 * max(theta[i], 1e-4)
+        elif i >= shape:
+            h = 1e-5
+        moved[i] = theta[i] + h
+        evaluate(spec, moved, returns, presample, work, there)
+        moved[i] = theta[i]
+        for j in range(k):
+            change = 0.5 * (there[j] - slope[j]) / h
+            hessian[i, j] += change if math.isfinite(change) else 0.0
+    for i in range(k):
+        for j in range(i + 1):
+            hessian[i, j] += hessian[j, i]
+            hessian[j, i] = hessian[i, j]
+    return invert(hessian, inverse)
+
+
+@inner
+def climb(
+    spec: IntArray,
+    rules: FloatArray,
+    limits: FloatArray,
+    returns: FloatArray,
+    presample: float,
+    known: FloatArray,
+    theta: FloatArray,
+    inverse: FloatArray,
+    work: FloatArray,
+) -> tuple[float, float, float]:
+    """Move ``theta`` to the nearest minimum of minus the log-likelihood.
+
+    Returns its value, the decrease that a further step promises, and the decrease reached. ``inverse`` is
+    the curvature to start with, or NaN. Gives up near ``known``, an optimum found before. ``work`` is left at ``theta``.
+    """
+    k = theta.size
+    slope, there, trial = np.empty(k), np.empty(k), np.empty(k)
+    step, slack = np.empty(k), np.empty(limits.size)
+    start = value = evaluate(spec, theta, returns, presample, work, slope)
+    if not math.isfinite(value):
+        return math.inf, math.inf, 0.0
+    exact = math.isfinite(inverse[0, 0])  # whether the curvature belongs to about this place
+    age, cramped, promise, settled = 0 if exact else _OLD, 0, math.inf, True
+    for _ in range(_MOST_ROUNDS):
+        fresh = age >= _OLD or (promise < _CLOSE and not exact)
+        if fresh:
+            exact = curvature(spec, theta, returns, presample, work, slope, inverse)
+            age, settled = 0, False
+        slack_of(rules, limits, theta, slack)
+        promise = constrained_step(slope, inverse, rules, slack, step)
+        if (promise < TOLERANCE and (exact or fresh)) or cramped == _TOO_CRAMPED or near(theta, known):
+            break
+        length, lower = _line(spec, returns, presample, theta, step, slope, value, trial, there, work)
+        settled = lower < value
+        if settled:
+            value = lower
+            _take(theta, slope, inverse, trial, there, step)
+            cramped, age = cramped + 1 if length < _CRAMPED else 0, age + 1
+        elif fresh:
+            break
+        else:
+            age = _OLD
+    if not settled:
+        evaluate(spec, theta, returns, presample, work, slope)
+    return value, promise, start - value
+
+
+@inner
+def _line(
+    spec: IntArray,
+    returns: FloatArray,
+    presample: float,
+    theta: FloatArray,
+    step: FloatArray,
+    slope: FloatArray,
+    value: float,
+    trial: FloatArray,
+    there: FloatArray,
+    work: FloatArray,
+) -> tuple[float, float]:
+    """Go along a step, less far each time, until it pays (Armijo 1966); return how far, and the value there."""
+    longest, descent, lower = 0.0, 0.0, math.inf
+    for i in range(theta.size):
+        longest = max(longest, abs(step[i]))
+        descent += slope[i] * step[i]
+    length = min(1.0, _LONGEST_STEP / longest)
+    for _ in range(_MOST_CUTS):
+        for i in range(theta.size):
+            trial[i] = theta[i] + length * step[i]
+        lower = evaluate(spec, trial, returns, presample, work, there)
+        if lower <= value + 1e-4 * length * descent:
+            break
+        bend = lower - value - length * descent
+        length *= min(0.5, max(0.1, -0.5 * length * descent / bend)) if math.isfinite(lower) else 0.2
+    return length, lower
+
+
+@inner
+def _take(
+    theta: FloatArray, slope: FloatArray, inverse: FloatArray, trial: FloatArray, there: FloatArray, step: FloatArray
+) -> None:
+    """Move to the trial point, and learn from what the gradient did on the way."""
+    for i in range(theta.size):
+        step[i] = trial[i] - theta[i]
+        theta[i] = trial[i]
+        trial[i] = there[i] - slope[i]
+        slope[i] = there[i]
+    learn(inverse, step, trial)
+
+
+@inner
+def near(theta: FloatArray, known: FloatArray) -> bool:
+    """Return whether an optimum known already is so near that this search will end there; NaN is never near."""
+    farthest = 0.0
+    for i in range(theta.size):
+        distance = abs(theta[i] - known[i])
+        farthest = distance if not distance <= farthest else farthest
+    return farthest < _NEAR
+
+
+@inner
+def weight_of_news(spec: IntArray, theta: FloatArray) -> float:
+    """Return the sum of the weights on past residuals; zero means that the variance follows nothing."""
+    first, total = spec[MEAN] + 1, 0.0
+    for i in range(first, first + spec[P] + spec[O]):
+        total += abs(theta[i])
+    return total
+
+
+@inner
+def rank(spec: IntArray, theta: FloatArray, value: float, promise: float, n: int, work: FloatArray) -> int:
+    """Judge the optimum that was evaluated last, see ``NONE`` .. ``SOUND``."""
+    if not math.isfinite(value) or not log_contraction(spec, theta, n, work) < 0.0:
+        return STALE
+    if not promise < (KINK if spec[VOL] == EGARCH else 10.0 * TOLERANCE):
+        return MOVING
+    return SOUND if weight_of_news(spec, theta) > LEAST_NEWS else NO_NEWS
+
+
+@inner
+def search(
+    spec: IntArray,
+    rules: FloatArray,
+    limits: FloatArray,
+    starts: FloatArray,
+    returns: FloatArray,
+    presample: float,
+    theta: FloatArray,
+    inverse: FloatArray,
+    work: FloatArray,
+) -> tuple[float, int]:
+    """Climb from the best start of each family, and keep the best of the best rank.
+
+    ``starts`` has shape (families, variants, k). An EGARCH without a sound optimum is climbed once more with alpha held.
+    Returns the value and the rank; ``work`` is left at it.
+    """
+    families, k = starts.shape[0], starts.shape[2]
+    trial, trial_inverse, slope = np.empty(k), np.empty((k, k)), np.empty(k)
+    known = np.full(k, math.nan)
+    best, best_rank = math.inf, NONE
+    for attempt in range(2 * families):
+        held = attempt // families
+        if held and (best_rank == SOUND or spec[VOL] == GARCH):
+            break
+        _choose(spec, starts[attempt % families], returns, presample, work, slope, trial)
+        trial_inverse[0, 0] = math.nan
+        value, promise, _ = climb(spec, rules, limits[held], returns, presample, known, trial, trial_inverse, work)
+        if near(trial, known):
+            continue
+        quality = rank(spec, trial, value, promise, returns.size, work)
+        if held and quality == SOUND:
+            quality = HELD
+        if quality > best_rank or (quality == best_rank and value < best):
+            best, best_rank = value, quality
+            copy_to(theta, trial)
+            copy_to(inverse.reshape(k * k), trial_inverse.reshape(k * k))
+            if quality >= HELD:
+                copy_to(known, trial)
+    evaluate(spec, theta, returns, presample, work, slope)
+    return best, best_rank
+
+
+@inner
+def _choose(
+    spec: IntArray,
+    variants: FloatArray,
+    returns: FloatArray,
+    presample: float,
+    work: FloatArray,
+    slope: FloatArray,
+    theta: FloatArray,
+) -> None:
+    """Leave the best of some starting points in ``theta``."""
+    lowest = math.inf
+    copy_to(theta, variants[0])
+    for variant in range(variants.shape[0]):
+        value = evaluate(spec, variants[variant], returns, presample, work, slope)
+        if value < lowest:
+            lowest = value
+            copy_to(theta, variants[variant])

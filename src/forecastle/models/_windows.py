@@ -1,0 +1,207 @@
+"""One fit after another along a series: compiled, a chunk of windows at a time.
+
+A chunk starts cold and uses nothing but its own windows, so that chunks can run in any order on any thread.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from forecastle.models._climb import MOVING, NO_NEWS, NONE, SOUND, STALE, climb, rank, search
+from forecastle.models._compiled import compiled, inner
+from forecastle.models._evaluate import (
+    DIST,
+    EGARCH,
+    MEAN,
+    NORMAL,
+    PAD,
+    ROWS,
+    VOL,
+    O,
+    P,
+    Q,
+    evaluate,
+    forecast_variance,
+)
+from forecastle.models._kernels import BACKCAST_DECAY, BACKCAST_SPAN
+from forecastle.models._quadratic import copy_to
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_BETTER = 1e-4
+_JUMP = 1.0
+"""Log-likelihood gained by a warm fit above which the optimum may have moved elsewhere: look again from everywhere."""
+_FRESH_FOR = 25
+"""Warm fits that live on one curvature."""
+_LEAST_PRESAMPLE = 1e-8
+"""Of a variance of one: a market may have stood still at first."""
+
+
+@compiled
+def spread(returns: FloatArray) -> tuple[float, float]:
+    """Return mean and standard deviation; the latter zero where it is nothing but rounding."""
+    n = returns.size
+    total, squares = 0.0, 0.0
+    for t in range(n):
+        total += returns[t]
+    mean = total / n
+    for t in range(n):
+        squares += (returns[t] - mean) ** 2
+    sigma = math.sqrt(squares / n)
+    return mean, sigma if sigma > 1e-12 * abs(mean) else 0.0
+
+
+@compiled
+def presample_variance(returns: FloatArray, centre: float) -> float:
+    """Return the variance before the first return (see ``_kernels.backcast``) of returns in units of their spread."""
+    total, weights, weight = 0.0, 0.0, 1.0
+    for t in range(min(BACKCAST_SPAN, returns.size)):
+        total += weight * (returns[t] - centre) ** 2
+        weights += weight
+        weight *= BACKCAST_DECAY
+    return max(total / weights, _LEAST_PRESAMPLE)
+
+
+@compiled
+def rescale(spec: IntArray, theta: FloatArray, factor: float) -> None:
+    """Turn coordinates of returns into those of ``factor`` times the returns, in place."""
+    first = spec[MEAN]
+    if first:
+        theta[0] *= factor
+    if spec[VOL] == EGARCH:
+        left, start = 1.0, first + 1 + spec[P] + spec[O]
+        for j in range(start, start + spec[Q]):
+            left -= theta[j]
+        theta[first] += left * 2.0 * math.log(factor)
+    else:
+        theta[first] *= factor * factor
+
+
+@inner
+def _write(spec: IntArray, theta: FloatArray, scale: float, row: FloatArray) -> None:
+    """Write coordinates as parameters in the units of the returns."""
+    copy_to(row, theta)
+    rescale(spec, row, scale)
+    if spec[DIST] != NORMAL:
+        shape = spec[MEAN] + 1 + spec[P] + spec[O] + spec[Q]
+        row[shape] = 1.0 / row[shape]
+
+
+@inner
+def _pattern(rules: FloatArray, limits: FloatArray, theta: FloatArray) -> int:
+    """Return which bounds hold, a bit for each."""
+    bits = 0
+    for c in range(limits.size):
+        slack = -limits[c]
+        for i in range(theta.size):
+            slack += rules[c, i] * theta[i]
+        if slack <= 1e-9:
+            bits += 1 << c
+    return bits
+
+
+@inner
+def fit_window(
+    spec: IntArray,
+    rules: FloatArray,
+    limits: FloatArray,
+    starts: FloatArray,
+    returns: FloatArray,
+    presample: float,
+    fits: int,
+    check: int,
+    theta: FloatArray,
+    inverse: FloatArray,
+    work: FloatArray,
+) -> tuple[float, int, int]:
+    """Fit one window, warm from ``theta`` if there were ``fits`` in a row before it, and cold where that is in doubt.
+
+    In doubt: not sound; other bounds hold than before; gained more than ``_JUMP``; or its turn has come (``check``).
+    Returns the value, its rank and the number of cold climbs. ``theta`` is moved where the rank says at rest.
+    """
+    k = theta.size
+    trial, trial_inverse, nowhere = theta.copy(), np.empty((k, k)), np.full(k, math.nan)
+    value, quality = math.inf, NONE
+    if fits > 0:
+        before = _pattern(rules, limits[0], theta)
+        if fits % _FRESH_FOR == 0:
+            inverse[0, 0] = math.nan
+        value, promise, gained = climb(spec, rules, limits[0], returns, presample, nowhere, trial, inverse, work)
+        quality = rank(spec, trial, value, promise, returns.size, work)
+        same = gained < _JUMP and _pattern(rules, limits[0], trial) == before
+        if quality == SOUND and same and fits % check != 0:
+            copy_to(theta, trial)
+            return value, quality, 0
+    cold = np.empty(k)
+    lower, better = search(spec, rules, limits, starts, returns, presample, cold, trial_inverse, work)
+    if better > quality or (better == quality and lower < value - _BETTER):
+        value, quality = lower, better
+        copy_to(inverse.reshape(k * k), trial_inverse.reshape(k * k))
+        copy_to(trial, cold)
+    else:
+        evaluate(spec, trial, returns, presample, work, cold)
+    if quality >= NO_NEWS or (quality == MOVING and fits < 0):
+        copy_to(theta, trial)
+    return value, quality, starts.shape[0]
+
+
+@compiled
+def roll(
+    spec: IntArray,
+    rules: FloatArray,
+    limits: FloatArray,
+    starts: FloatArray,
+    returns: FloatArray,
+    window: int,
+    every: int,
+    check: int,
+    variance: FloatArray,
+    params: FloatArray,
+    loglikelihood: FloatArray,
+    quality: IntArray,
+    restarts: IntArray,
+) -> None:
+    """Fit each ``every``-th window of ``returns`` and filter those between; row i looks at ``returns[i : i + window]``.
+
+    ``quality`` says what each row is worth, see ``NONE`` .. ``SOUND``. Rows before the first fit stay as they are.
+    ``check`` is the number of fits between two cold ones.
+    """
+    k = rules.shape[1]
+    theta, inverse, slope = np.empty(k), np.empty((k, k)), np.empty(k)
+    work, scaled = np.zeros((ROWS, window + 2 * PAD)), np.empty(window)
+    scale, last, fits = 0.0, NONE, -1
+    for row in range(variance.size):
+        part = returns[row : row + window]
+        mean, sigma = spread(part)
+        if sigma > 0.0 and not 0.5 < scale / sigma < 2.0:
+            if last != NONE:
+                rescale(spec, theta, scale / sigma)
+            scale, fits = sigma, min(fits, 0)
+        if scale == 0.0:
+            continue
+        for t in range(window):
+            scaled[t] = part[t] / scale
+        presample = presample_variance(scaled, mean / scale if spec[MEAN] else 0.0)
+        found, value = STALE, math.inf
+        if row % every == 0 and sigma > 0.0:
+            value, found, restarts[row] = fit_window(
+                spec, rules, limits, starts, scaled, presample, fits, check, theta, inverse, work
+            )
+        fresh = found >= NO_NEWS or (found == MOVING and fits < 0)
+        if fresh:
+            last = found
+            fits = max(fits, 0) + 1 if found == SOUND else min(fits, 0) + (found == NO_NEWS and fits < 0)
+        elif row % every == 0:
+            last, fits = min(last, STALE), min(fits, 0)
+        if last == NONE:
+            continue
+        if not fresh:
+            value = evaluate(spec, theta, scaled, presample, work, slope)
+        quality[row] = last
+        variance[row] = forecast_variance(spec, window, work) * scale * scale
+        loglikelihood[row] = -value - window * math.log(scale)
+        _write(spec, theta, scale, params[row])
