@@ -50,7 +50,9 @@ def vix_beside(candles: Candles, seed: int = 5) -> Observations:
     """Return an index that is known at each close."""
     draw = np.random.default_rng(seed)
     frame = candles.frame.select(
-        about="open_time", known_at="close_time", value=pl.Series(15.0 * np.exp(0.2 * draw.standard_normal(len(candles))))
+        about="open_time",
+        known_at="close_time",
+        value=pl.Series(15.0 * np.exp(0.2 * draw.standard_normal(len(candles)))),
     )
     return Observations(Instrument.parse("VIX.INDEX"), "close", "index points", "test", frame)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
 
 from forecastle.app.compare import comparison_of
 from forecastle.app.report import report_of
-from forecastle.errors import DataInvalid
-from forecastle.nouns import Candles, Instrument, RollingForecast, TestResult
+from forecastle.errors import DataInvalid, DataMissing
+from forecastle.nouns import Candles, History, Instrument, RollingForecast, TestResult
 from forecastle.nouns.forecast import ROLLING_SCHEMA
 from forecastle.requests import CompareRequest, ModelSpec
 from forecastle.scoring import compare, risk_backtest
+from forecastle.sources.simulated import Simulated
 
 
 def _path(
@@ -81,14 +84,15 @@ def test_an_undefined_p_value_rejects_nothing() -> None:
 @pytest.fixture(scope="module")
 def request_of_spx() -> CompareRequest:
     specs = (ModelSpec(name="ewma"), ModelSpec(name="random_walk"), ModelSpec(name="garch", dist="t"))
-    return CompareRequest(instrument=Instrument.parse("SPX.INDEX"), window=300, refit_every=50, models=specs)
+    spx = Instrument.parse("SPX.INDEX")
+    return CompareRequest(instrument=spx, window=300, refit_every=50, models=specs, headline=specs[-1])
 
 
 def test_the_report_shows_what_the_comparison_computed(bundled_spx: Candles, request_of_spx: CompareRequest) -> None:
     """Counted again from the path itself: breaches, expected, QLIKE."""
     candles = bundled_spx.last(701)
-    made = report_of(candles, request_of_spx)
-    again = comparison_of(candles, request_of_spx)
+    made = report_of(History(candles), request_of_spx)
+    again = comparison_of(History(candles), request_of_spx)
     assert made.comparison.verdict == again.verdict
     score = made.headline_score
     assert score is not None
@@ -99,6 +103,44 @@ def test_the_report_shows_what_the_comparison_computed(bundled_spx: Candles, req
     ratio = np.maximum(frame["outcome"].to_numpy() ** 2, 1e-8) / frame["sigma"].to_numpy() ** 2
     assert score.qlike == pytest.approx(float((ratio - np.log(ratio) - 1).mean()))
     assert made.provenance["Data hash (SHA-256)"] == candles.data_hash
+
+
+def test_a_model_that_refuses_these_data_is_named(bundled_spx: Candles) -> None:
+    """Closes alone know no range: the range model says so, the others are compared."""
+    closes = bundled_spx.last(501)
+    flat = closes.frame.with_columns(pl.col("close").alias(name) for name in ("open", "high", "low"))
+    only = Candles(closes.instrument, "1d", "bundled", flat, "none", "close")
+    specs = (ModelSpec(name="ewma"), ModelSpec(name="yang_zhang"), ModelSpec(name="garch", dist="t"))
+    request = CompareRequest(
+        instrument=closes.instrument, window=300, refit_every=50, models=specs, headline=specs[-1]
+    )  # fmt: skip
+    result = comparison_of(History(only), request)
+    assert {s.model for s in result.scores} == {"EWMA (0.94)", "GARCH(1,1)-t"}
+    (refusal,) = result.refused
+    assert refusal.model.startswith("Yang-Zhang")
+
+
+def test_realised_variance_as_the_target_is_the_sum_of_squared_finer_returns() -> None:
+    """Counted again from the hours, by hand."""
+    market, end = Simulated(seed=3), datetime(2019, 6, 1, tzinfo=UTC)
+    pair = Instrument.parse("BTC-USD")
+    hours = market.fetch(pair, "1h", datetime(2018, 1, 1, tzinfo=UTC), end)
+    days = market.fetch(pair, "1d", datetime(2018, 1, 1, tzinfo=UTC), end)
+    specs = (ModelSpec(name="ewma"), ModelSpec(name="random_walk"))
+    request = CompareRequest(instrument=pair, window=300, models=specs, headline=specs[0], target="realized")
+    history = History(days, finer=hours)
+    result = comparison_of(history, request)
+    assert result.target == "realised variance"
+    score = next(s for s in result.scores if s.model == "EWMA (0.94)")
+    assert score.risk is not None
+    frame = score.risk.path.frame
+    moves = hours.frame.select("close_time", r=pl.col("close").log().diff() ** 2)
+    sums = moves.group_by((pl.col("close_time") - pl.duration(microseconds=1)).dt.truncate("1d").alias("day")).sum()
+    known = {day + timedelta(days=1): total for day, total in sums.select("day", "r").iter_rows()}
+    ratio = np.array([known[t] for t in frame["target_time"]]) / frame["sigma"].to_numpy() ** 2
+    assert score.qlike == pytest.approx(float((ratio - np.log(ratio) - 1).mean()), rel=1e-9)
+    with pytest.raises(DataMissing, match="finer bars"):
+        comparison_of(History(days), request)
 
 
 def test_a_handful_of_bars_proves_nothing() -> None:

@@ -20,7 +20,7 @@ COMMANDS = {
     "demo", "doctor", "config show", "report", "fetch", "import", "candles", "sql", "quality", "lake list",
     "lake verify", "lake export", "lake revisions", "sync", "volatility fit", "volatility forecast",
     "volatility rolling", "volatility backtest",
-    "volatility compare",
+    "volatility compare", "volatility search", "volatility portfolio",
 }  # fmt: skip
 """The names that INTERFACES.md fixes and that are built so far."""
 OF_INSTRUMENTS = {c for c in COMMANDS if c.startswith("volatility") or c in ("report", "fetch", "candles", "quality")}

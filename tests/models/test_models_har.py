@@ -44,7 +44,9 @@ def market() -> History:
 @pytest.fixture(scope="module")
 def stocks() -> History:
     """Return 420 sessions without finer bars, a peer, and the VIX."""
-    own, peer = (make_candles(420, instrument=name, start="2022-01-03", seed=k) for k, name in enumerate(("AAPL", "KO")))
+    own, peer = (
+        make_candles(420, instrument=name, start="2022-01-03", seed=k) for k, name in enumerate(("AAPL", "KO"))
+    )
     vix = vix_beside(own)
     return History(own, None, (vix,), (History(peer, None, (vix,)),))
 
@@ -243,7 +245,9 @@ def test_log_har_with_hours_beats_the_squares_of_returns(market: History) -> Non
     closes = market.candles.frame.with_columns(pl.col("close").alias(c) for c in ("open", "high", "low"))
     only = History(Candles(market.candles.instrument, "1d", "test", closes, "none", "close"))
     realised = design_of(market).target[PLAN.window :]
-    with_hours, without = (LogHar().path(h, 260, 7).variance[260:-1] for h in (History(market.candles, market.finer), only))
+    with_hours, without = (
+        LogHar().path(h, 260, 7).variance[260:-1] for h in (History(market.candles, market.finer), only)
+    )
     assert qlike(realised, np.sqrt(with_hours)) < 0.8 * qlike(realised, np.sqrt(without))
 
 

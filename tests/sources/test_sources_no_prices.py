@@ -31,7 +31,7 @@ def _check(values: FloatArray, instrument: Instrument = BTC) -> None:
     refuse_returns("a.csv", instrument, pl.Series(values))
 
 
-@pytest.mark.parametrize("n", [60, 300, 2000])
+@pytest.mark.parametrize("n", [100, 300, 2000])
 @pytest.mark.parametrize("sigma", [0.002, 0.01, 0.04])
 def test_returns_are_refused_in_every_dress(n: int, sigma: float) -> None:
     r = _returns(n, sigma)
@@ -48,9 +48,9 @@ def test_returns_are_refused_in_every_dress(n: int, sigma: float) -> None:
 
 
 def test_prices_around_one_and_a_hundred_pass() -> None:
-    """Random walks of every length and unrest that start at 1 or 100: none of 3,000 is taken for growth factors."""
+    """Random walks of every length and unrest that start at 1 or 100: none of 2,000 is taken for growth factors."""
     rng = np.random.default_rng(1)
-    for n in (50, 100, 500):
+    for n in (100, 250):
         for start in (1.0, 100.0):
             for walk in start * np.exp(np.cumsum(0.001 * rng.standard_normal((500, n)), axis=1)):
                 _check(walk)
@@ -66,8 +66,9 @@ def test_pegged_coins_and_constants_pass() -> None:
     _check(np.where(np.arange(400) == 200, -37.63, 60.0))  # oil, one day in April 2020
 
 
-def test_fewer_than_fifty_closes_are_not_judged() -> None:
+def test_few_closes_are_not_judged() -> None:
     _check(_returns(49))
+    _check(1 + _returns(99))
 
 
 @pytest.mark.parametrize("factor", [1.0, 100.0])
@@ -94,7 +95,7 @@ def test_no_real_series_is_refused(shared_data: Path) -> None:
         for closes in _closes(path):
             seen += 1
             for scale in (1.0, 1.0 / closes[0], 100.0 / closes[0]):
-                for part in (closes, closes[:60], closes[-250:]):
+                for part in (closes, closes[:100], closes[-250:]):
                     _check(scale * part)
     assert seen > 80
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.models._compiled import inner
+from forecastle.models._compiled import inner, spliced
 from forecastle.models._evaluate import (
     EGARCH,
     GARCH,
@@ -52,7 +52,7 @@ _NEAR = 0.01
 """Coordinates this near to a known optimum will end there."""
 
 
-@inner
+@spliced
 def curvature(
     spec: IntArray,
     theta: FloatArray,
@@ -136,7 +136,7 @@ def climb(
     return value, promise, start - value
 
 
-@inner
+@spliced
 def _line(
     spec: IntArray,
     returns: FloatArray,
@@ -166,7 +166,7 @@ def _line(
     return length, lower
 
 
-@inner
+@spliced
 def _take(
     theta: FloatArray, slope: FloatArray, inverse: FloatArray, trial: FloatArray, there: FloatArray, step: FloatArray
 ) -> None:
@@ -179,7 +179,7 @@ def _take(
     learn(inverse, step, trial)
 
 
-@inner
+@spliced
 def near(theta: FloatArray, known: FloatArray) -> bool:
     """Return whether an optimum known already is so near that this search will end there; NaN is never near."""
     farthest = 0.0
@@ -208,7 +208,7 @@ def rank(spec: IntArray, theta: FloatArray, value: float, promise: float, n: int
     return SOUND if weight_of_news(spec, theta) > LEAST_NEWS else NO_NEWS
 
 
-@inner
+@spliced
 def search(
     spec: IntArray,
     rules: FloatArray,
@@ -251,7 +251,7 @@ def search(
     return best, best_rank
 
 
-@inner
+@spliced
 def _choose(
     spec: IntArray,
     variants: FloatArray,

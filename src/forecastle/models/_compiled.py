@@ -11,6 +11,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, **_OPTIONS}
+_SPLICED: dict[str, Any] = {"inline": "always", **_OPTIONS}
 """Threads may run it side by side, and a division by zero is an infinity, as in numpy."""
 
 
@@ -23,5 +25,10 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def inner(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile ``function`` for other compiled functions only: no door from Python, which takes longest to build."""
-    return cast("Callable[P, R]", numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function))
+    """Compile ``function`` for other compiled functions only: no door from Python, which takes long to build."""
+    return cast("Callable[P, R]", numba.njit(**_INNER)(function))
+
+
+def spliced(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile ``function`` as a piece of those that call it: for pieces around much code, which is then built once."""
+    return cast("Callable[P, R]", numba.njit(**_SPLICED)(function))

@@ -17,7 +17,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.models._compiled import compiled, inner
+from forecastle.models._compiled import compiled, inner, spliced
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -99,7 +99,7 @@ def state_of(spec: IntArray, n: int, work: FloatArray) -> FloatArray:
     return np.exp(state) if spec[VOL] == EGARCH else state.copy()
 
 
-@inner
+@spliced
 def _filter_garch(
     omega: float, alpha: FloatArray, gamma: FloatArray, beta: FloatArray, n: int, presample: float, work: FloatArray
 ) -> None:
@@ -141,7 +141,7 @@ def _filter_lags(
         state[t] = value
 
 
-@inner
+@spliced
 def _filter_egarch(
     omega: float, alpha: FloatArray, gamma: FloatArray, beta: FloatArray, n: int, presample: float, work: FloatArray
 ) -> None:
@@ -174,7 +174,7 @@ def _filter_egarch(
         variance[t] = 1.0 / (inverse[t] * inverse[t])
 
 
-@inner
+@spliced
 def _density(dist: int, shape: FloatArray, n: int, variance: FloatArray, work: FloatArray, slope: FloatArray) -> float:
     """Return the log-likelihood of the residuals, and leave its derivatives by residual, variance and shape."""
     residual, by_residual, by_variance = work[_RESIDUAL], work[_BY_RESIDUAL], work[_BY_VARIANCE]
@@ -312,7 +312,7 @@ def _digamma(x: float) -> float:
     return value + math.log(x) - 0.5 / x - series
 
 
-@inner
+@spliced
 def _back_through_garch(
     alpha: FloatArray, gamma: FloatArray, beta: FloatArray, n: int, work: FloatArray, slope: FloatArray
 ) -> tuple[float, float]:
@@ -373,7 +373,7 @@ def _back_through_lags(
     return by_mu, by_presample
 
 
-@inner
+@spliced
 def _back_through_egarch(
     alpha: FloatArray, gamma: FloatArray, beta: FloatArray, n: int, work: FloatArray, slope: FloatArray
 ) -> tuple[float, float]:

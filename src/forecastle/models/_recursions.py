@@ -272,9 +272,9 @@ def recursion_of(vol: Vol, estimates: Mapping[str, float], innovations: Innovati
             return Aparch(omega, innovations, alpha, gamma, beta, estimates["delta"])
         return (Garch if vol == "garch" else Egarch)(omega, innovations, alpha, gamma, beta)
     if vol == "figarch":
-        phi, beta = estimates.get("phi", 0.0), estimates.get("beta", 0.0)
-        weights = figarch_weights(phi, estimates["d"], beta, FIGARCH_LAGS)
-        return Weighted(omega / (1.0 - beta), innovations, weights, np.zeros_like(weights), long_memory=True)
+        phi, decay = estimates.get("phi", 0.0), estimates.get("beta", 0.0)
+        weights = figarch_weights(phi, estimates["d"], decay, FIGARCH_LAGS)
+        return Weighted(omega / (1.0 - decay), innovations, weights, np.zeros_like(weights), long_memory=True)
     if vol == "harch":
         weights = np.zeros(HARCH_LAGS[-1])
         for lag in HARCH_LAGS:

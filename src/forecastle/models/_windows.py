@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.models._climb import MOVING, NO_NEWS, NONE, SOUND, STALE, climb, rank, search
-from forecastle.models._compiled import compiled, inner
+from forecastle.models._compiled import compiled, inner, spliced
 from forecastle.models._evaluate import (
     DIST,
     EGARCH,
@@ -104,7 +104,7 @@ def _pattern(rules: FloatArray, limits: FloatArray, theta: FloatArray) -> int:
     return bits
 
 
-@inner
+@spliced
 def fit_window(
     spec: IntArray,
     rules: FloatArray,

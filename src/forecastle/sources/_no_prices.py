@@ -13,11 +13,11 @@ from forecastle.nouns import Instrument
 
 FloatArray = npt.NDArray[np.float64]
 
-FEWEST = 50
-"""Closes below which nothing is said."""
+FEWEST, FEWEST_OF_FACTORS = 50, 100
+"""Closes below which nothing is said of returns, and of growth factors."""
 _NEGATIVE = 0.1
 _NEAR = 0.03
-_LOOSE = 0.25
+_LOOSE = 0.2
 _STILL = 5e-4
 _PEGGED = re.compile("USD|EUR|GBP|DAI|FRAX")
 """Coins whose name has this are promised to be worth a unit of money; so are those quoted in a coin near one."""
@@ -28,8 +28,7 @@ def refuse_returns(file: str, instrument: Instrument, closes: pl.Series) -> None
 
     Returns in decimals or percent: a tenth of them and more are negative, which prices never are. Growth factors (1.01,
     or 101 of 100): they lie around 1 or 100, move, and a close says nothing of the next one, while that of a price is
-    nearly the same: over 50 steps a random walk has a first autocorrelation below 0.25 less than once in 30,000
-    times. Pegged coins (a stablecoin, wrapped bitcoin in bitcoin) do hover around 1 and are let through. ``closes``
+    nearly the same: over 100 steps a random walk has a first autocorrelation below 0.2 less than once in 30,000 times. Pegged coins (a stablecoin, wrapped bitcoin in bitcoin) do hover around 1 and are let through. ``closes``
     are in the order of time. Raises ``DataInvalid``.
     """
     values = closes.drop_nulls().to_numpy()
@@ -45,7 +44,7 @@ def refuse_returns(file: str, instrument: Instrument, closes: pl.Series) -> None
         )
     centre = float(np.median(values))
     around = next((level for level in (1.0, 100.0) if abs(centre / level - 1.0) < _NEAR), None)
-    if around is None or _pegged(instrument) or values.std() < _STILL * centre:
+    if values.size < FEWEST_OF_FACTORS or around is None or _pegged(instrument) or values.std() < _STILL * centre:
         return
     tie = _first_autocorrelation(values)
     if tie < _LOOSE:
