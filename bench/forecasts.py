@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from docs.reference_set import clean, read_clean  # noqa: E402
 
+from forecastle.errors import ForecastRefused  # noqa: E402
 from forecastle.models._path import RollsByPath  # noqa: E402
 from forecastle.models.combination import BoostedCombination, Combination, QlikeCombination  # noqa: E402
 from forecastle.models.ewma import Ewma  # noqa: E402
@@ -148,7 +149,10 @@ def paths_of(market: Market, models: Sequence[RollsByPath]) -> Paths:
     returns = market.history.returns.values
     made = {GARCH: _garch(returns), "GARCH(1,1)-t, 365": _after(rolling_garch(returns, BURN_IN).sigma)}
     for model in OF_RETURNS:
-        made[model.label] = _after(model.roll(market.history, Plan(BURN_IN, 1, LEVELS)).step.sigma)
+        try:
+            made[model.label] = _after(model.roll(market.history, Plan(BURN_IN, 1, LEVELS)).step.sigma)
+        except ForecastRefused as refused:  # no first fit: the mean is over the other instruments
+            print(f"{market.name}: {refused.what}", file=sys.stderr, flush=True)
     for path_model in models:
         made[path_model.label] = path_model.path(market.history, BURN_IN, 1).variance[:-1]
     return made
@@ -164,7 +168,7 @@ def realised_paths_of(market: Market, models: Sequence[RollsByPath]) -> Paths:
 
 
 def _after(sigma: FloatArray) -> FloatArray:
-    return np.r_[np.full(BURN_IN, np.nan), sigma[:-1] ** 2]
+    return np.asarray(np.r_[np.full(BURN_IN, np.nan), sigma[:-1] ** 2])
 
 
 def _garch(returns: FloatArray) -> FloatArray:
@@ -198,7 +202,7 @@ def tables(title: str, markets: Sequence[Market], models: Sequence[RollsByPath],
         every[market.name] = losses_of(market, paths)
         days = market.history.returns.target_time[np.isfinite(every[market.name][GARCH])].astype("datetime64[D]")
         spans[market.name] = f"{days.size:,} days, {days[0]} to {days[-1]}"
-    names = list(next(iter(every.values())))
+    names = list(dict.fromkeys(name for loss in every.values() for name in loss))
     when = {m.name: m.history.returns.target_time for m in markets}
     yield f"### {title}\n"
     yield _table(("model", "to 2021", "from 2022", "all days", f"all, to {names[1]}"), [
@@ -222,7 +226,7 @@ def _mean_ratio(
     for market, loss in every.items():
         early = when[market] <= SPLIT  # a bar that closes at the midnight of the new year is of the old one
         days = np.isfinite(loss[to]) & {"before": early, "after": ~early, "all": early | True}[part]
-        if days.any():
+        if name in loss and days.any():
             ratios.append(loss[name][days].mean() / loss[to][days].mean())
     return float(np.mean(ratios))
 

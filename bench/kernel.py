@@ -152,7 +152,7 @@ def against_the_best(name: str, kernel: Kernel, returns: FloatArray, window: int
 def best(data: Path, windows: int, only: str | None) -> None:
     """Print the table of the kernel against the wide search."""
     print(
-        "| series | model | window | windows | ours more than 0.01 below | worst | not converged | filter not invertible "
+        "| series | model | window | windows | ours more than 0.01 below | worst | not converged | not invertible "
         "| no weight on news | alpha held | arch: flag | more than 0.01 below | not invertible or no news |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")

@@ -49,11 +49,8 @@ def daily_of(hours: Candles) -> Candles:
 def vix_beside(candles: Candles, seed: int = 5) -> Observations:
     """Return an index that is known at each close."""
     draw = np.random.default_rng(seed)
-    frame = candles.frame.select(
-        about="open_time",
-        known_at="close_time",
-        value=pl.Series(15.0 * np.exp(0.2 * draw.standard_normal(len(candles)))),
-    )
+    value = pl.Series(15.0 * np.exp(0.2 * draw.standard_normal(len(candles))))
+    frame = candles.frame.select(about="open_time", known_at="close_time", value=value)
     return Observations(Instrument.parse("VIX.INDEX"), "close", "index points", "test", frame)
 
 

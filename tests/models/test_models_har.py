@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -98,7 +99,7 @@ def _poisoned(history: History, bar: int) -> History:
     return replace(one(history), peers=tuple(one(peer) for peer in history.peers))
 
 
-def _spoiled(observed: Observations, moment: object) -> Observations:
+def _spoiled(observed: Observations, moment: datetime) -> Observations:
     value = pl.when(pl.col("known_at") > moment).then(pl.col("value") * 50.0).otherwise(pl.col("value"))
     return replace(observed, frame=observed.frame.with_columns(value=value))
 

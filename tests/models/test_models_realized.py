@@ -1,7 +1,8 @@
-"""Realised measures against sums written out, range estimators against numbers worked out by hand, and the regressors."""
+"""Realised measures against sums written out, range estimators against numbers worked by hand, the regressors."""
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -28,8 +29,8 @@ def market() -> History:
 
 def _one_bar(begin: float, high: float, low: float, close: float) -> Candles:
     columns = {
-        "open_time": np.array([moment("2024-01-01")]), "close_time": np.array([moment("2024-01-02")]), "open": [begin], "high": [high],
-        "low": [low], "close": [close], "volume": [1.0],
+        "open_time": np.array([moment("2024-01-01")]), "close_time": np.array([moment("2024-01-02")]),
+        "open": [begin], "high": [high], "low": [low], "close": [close], "volume": [1.0],
     }  # fmt: skip
     return Candles.from_columns(Instrument.parse("BTC-USDT"), "1d", "test", columns, "none")
 
@@ -75,7 +76,7 @@ def test_measures_are_the_sums_over_the_hours(market: History) -> None:
     ranges = [math.log(high[k] / low[k]) ** 2 / (4 * math.log(2)) for k in range(24 * day, 24 * day + 24)]
     assert measures.spread[day] == pytest.approx(sum(ranges), rel=1e-10)
     assert measures.last_spread[day] == pytest.approx(4 * sum(ranges[18:]), rel=1e-10)
-    bipower = math.pi / 2 * sum(abs(a * b) for a, b in zip(returns, returns[1:], strict=False))
+    bipower = math.pi / 2 * sum(abs(a * b) for a, b in itertools.pairwise(returns))
     assert measures.bipower[day] == pytest.approx(min(bipower, measures.variance[day]), rel=1e-10)
     assert measures.realised.all()
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 
-from forecastle.app.look import load
+from forecastle.app.look import load, open_workspace
 from forecastle.errors import DataMissing
 from forecastle.lake import DatasetInfo
 from forecastle.nouns import Candles, History, Instrument, Observations
 from forecastle.nouns.instrument import is_simulated
 from forecastle.ports import Extra
-from forecastle.requests import SeriesRequest
+from forecastle.requests import SeriesRequest, build
 from forecastle.sessions import Timeframe, step_of
 from forecastle.workspace import Workspace
 
@@ -48,12 +49,32 @@ def history_of(workspace: Workspace, request: SeriesRequest, wants: frozenset[Ex
     return History(candles, finer, observed, tuple(members))
 
 
+def load_history(
+    instrument: str,
+    timeframe: str = "1d",
+    source: str | None = None,
+    *,
+    start: str | datetime | None = None,
+    end: str | datetime | None = None,
+    as_of: str | datetime | None = None,
+    home: str | Path | None = None,
+) -> History:
+    """Return candles with all that the lake has beside them: finer bars, observations, peers.
+
+    Takes what ``fc.load`` takes, and raises as it does.
+    """
+    request = build(
+        SeriesRequest, instrument=instrument, timeframe=timeframe, source=source, start=start, end=end, as_of=as_of
+    )  # fmt: skip
+    everything: frozenset[Extra] = frozenset({"finer", "observations", "peers"})
+    return history_of(open_workspace(None if home is None else Path(home)), request, everything)
+
+
 def _finer(
     workspace: Workspace, candles: Candles, catalogue: list[DatasetInfo], as_of: datetime | None
 ) -> Candles | None:
     """Return the finer bars that serve best, None where there are none."""
-    whole = step_of(candles.timeframe) or timedelta(days=28)
-    usable = [frame for frame in FINER if PARTS * step_of(frame) <= whole]
+    usable = [frame for frame in FINER if _goes_into(frame, candles.timeframe)]
     found = [
         info for info in catalogue
         if info.key.instrument == candles.instrument.id and info.key.timeframe in usable and info.prices == "ohlc"
@@ -66,6 +87,12 @@ def _finer(
         )
     )  # fmt: skip
     return _read(workspace, found[0], candles.start, candles.end, as_of) if found else None
+
+
+def _goes_into(part: Timeframe, whole: Timeframe) -> bool:
+    """Return whether four bars of ``part`` or more make one of ``whole``; a month has room for all of them."""
+    inner, outer = step_of(part), step_of(whole)
+    return outer is None or (inner is not None and bool(PARTS * inner <= outer))
 
 
 def _overlap(info: DatasetInfo, candles: Candles) -> int:

@@ -22,6 +22,7 @@ MODELS = Registry(
         "boosted": "forecastle.models.boosted:BoostedVariance",
         "combination": "forecastle.models.combination:Combination",
         "combination_qlike": "forecastle.models.combination:QlikeCombination",
+        "combination_boosted": "forecastle.models.combination:BoostedCombination",
     },
 )
 

@@ -1,7 +1,7 @@
 """The search for the maximum of a likelihood inside linear bounds: compiled, for one window and for rolling ones.
 
-Each step minimises a quadratic model within the bounds, its curvature from differences of the exact gradient at first and
-from BFGS updates after that (Nocedal and Wright 2006, ch. 6 and 18). A window starts from the optimum and the
+Each step minimises a quadratic model within the bounds, its curvature from differences of the gradient at first, then
+from BFGS updates (Nocedal and Wright 2006, ch. 6 and 18). A window starts from the optimum and the
 curvature of the window before it (warm); ``search`` starts from many points (cold).
 """
 
@@ -34,8 +34,8 @@ NONE, STALE, MOVING, NO_NEWS, HELD, SOUND = range(-1, 5)
 with no weight on news; at rest with alpha held from below zero, for no free optimum is invertible; at rest."""
 TOLERANCE = 1e-7
 """A fit is done when one more step promises less log-likelihood than this."""
-KINK = 3e-3
-"""The same where the likelihood has kinks (EGARCH, in mu at every return) and no step goes up any more."""
+KINKED_TOLERANCE, KINK = 3e-5, 3e-3
+"""The same for EGARCH, whose likelihood has a kink in mu at every return; and where no step goes up any more."""
 LEAST_NEWS = 1e-3
 """Below this sum of weights on news the variance follows nothing, and beta is not identified."""
 _MOST_ROUNDS = 60
@@ -47,7 +47,7 @@ _OLD = 6
 """Steps after which the curvature is taken anew."""
 _CLOSE = 0.3
 """A promise below which the curvature has to be exact."""
-_MOST_CUTS = 15
+_MOST_CUTS = 12
 _NEAR = 0.01
 """Coordinates this near to a known optimum will end there."""
 
@@ -101,8 +101,8 @@ def climb(
 ) -> tuple[float, float, float]:
     """Move ``theta`` to the nearest minimum of minus the log-likelihood.
 
-    Returns its value, the decrease that a further step promises, and the decrease reached. ``inverse`` is
-    the curvature to start with, or NaN. Gives up near ``known``, an optimum found before. ``work`` is left at ``theta``.
+    Returns its value, the decrease that a further step promises, and the decrease reached. ``inverse`` is the curvature
+    to start with, or NaN. Gives up near ``known``, an optimum found before. ``work`` is left at ``theta``.
     """
     k = theta.size
     slope, there, trial = np.empty(k), np.empty(k), np.empty(k)
@@ -111,6 +111,7 @@ def climb(
     if not math.isfinite(value):
         return math.inf, math.inf, 0.0
     exact = math.isfinite(inverse[0, 0])  # whether the curvature belongs to about this place
+    enough = KINKED_TOLERANCE if spec[VOL] == EGARCH else TOLERANCE
     age, cramped, promise, settled = 0 if exact else _OLD, 0, math.inf, True
     for _ in range(_MOST_ROUNDS):
         fresh = age >= _OLD or (promise < _CLOSE and not exact)
@@ -119,7 +120,7 @@ def climb(
             age, settled = 0, False
         slack_of(rules, limits, theta, slack)
         promise = constrained_step(slope, inverse, rules, slack, step)
-        if (promise < TOLERANCE and (exact or fresh)) or cramped == _TOO_CRAMPED or near(theta, known):
+        if (promise < enough and (exact or fresh)) or cramped == _TOO_CRAMPED or near(theta, known):
             break
         length, lower = _line(spec, returns, presample, theta, step, slope, value, trial, there, work)
         settled = lower < value
@@ -222,7 +223,7 @@ def search(
 ) -> tuple[float, int]:
     """Climb from the best start of each family, and keep the best of the best rank.
 
-    ``starts`` has shape (families, variants, k). An EGARCH without a sound optimum is climbed once more with alpha held.
+    ``starts`` has shape (families, variants, k). Without a sound optimum an EGARCH is climbed again with alpha held.
     Returns the value and the rank; ``work`` is left at it.
     """
     families, k = starts.shape[0], starts.shape[2]

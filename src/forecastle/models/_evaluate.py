@@ -23,8 +23,8 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 VOL, P, O, Q, DIST, MEAN, SAMPLE, GUARD = range(8)  # noqa: E741  the field's letters
-"""Places in the array that says which model: the volatility, three lags, innovations, 1 with mu, 1 with a sample start, 1 to
-refuse filters that are not invertible."""
+"""Places in the array that says which model: the volatility, three lags, innovations, 1 with mu, 1 with a sample start,
+1 to refuse filters that are not invertible."""
 GARCH, EGARCH = 0, 1
 NORMAL, STUDENT, SKEWED = 0, 1, 2
 PAD = 3
@@ -96,7 +96,7 @@ def forecast_variance(spec: IntArray, n: int, work: FloatArray) -> float:
 def state_of(spec: IntArray, n: int, work: FloatArray) -> FloatArray:
     """Return all n + 1 variances of the last evaluation."""
     state = work[_STATE][PAD : PAD + n + 1]
-    return np.exp(state) if spec[VOL] == EGARCH else state.copy()
+    return np.asarray(np.exp(state)) if spec[VOL] == EGARCH else state.copy()
 
 
 @spliced
@@ -346,7 +346,7 @@ def _back_through_lags(
     alpha: FloatArray, gamma: FloatArray, beta: FloatArray, n: int, work: FloatArray, slope: FloatArray
 ) -> tuple[float, float]:
     """Do the same with any lags; the derivative by the variance becomes the adjoint in place."""
-    residual, state, by_residual, adjoint = work[_RESIDUAL], work[_STATE], work[_BY_RESIDUAL], work[_BY_VARIANCE]
+    residual, by_residual, adjoint = work[_RESIDUAL], work[_BY_RESIDUAL], work[_BY_VARIANCE]
     for t in range(n, n + PAD):
         adjoint[t] = 0.0
     by_mu = 0.0
@@ -364,13 +364,17 @@ def _back_through_lags(
     _by_weights(alpha.size, gamma.size, beta.size, n, work, slope)
     by_presample = 0.0
     for t in range(min(PAD, n)):
-        for i in range(t, alpha.size):
-            by_presample += adjoint[t] * alpha[i]
-        for i in range(t, gamma.size):
-            by_presample += adjoint[t] * gamma[i] * 0.5
-        for j in range(t, beta.size):
-            by_presample += adjoint[t] * beta[j]
+        weight = 0.0
+        for i in range(t, PAD):
+            weight += _at(alpha, i) + 0.5 * _at(gamma, i) + _at(beta, i)
+        by_presample += adjoint[t] * weight
     return by_mu, by_presample
+
+
+@inner
+def _at(weights: FloatArray, place: int) -> float:
+    """Return a weight, zero beyond the last lag."""
+    return weights[place] if place < weights.size else 0.0
 
 
 @spliced
@@ -464,17 +468,9 @@ def log_contraction(spec: IntArray, theta: FloatArray, n: int, work: FloatArray)
     total = 0.0
     for t in range(PAD, n + PAD):
         value = 0.0
-        for lag in range(PAD):
-            if t - lag < PAD:
-                break
-            z, slope = side[t - lag], 0.0
-            if lag < q:
-                slope += beta[lag]
-            if lag < p:
-                slope -= 0.5 * alpha[lag] * abs(z)
-            if lag < o:
-                slope -= 0.5 * gamma[lag] * z
-            value += slope * error[lag]
+        for lag in range(min(PAD, t - PAD + 1)):
+            z = side[t - lag]
+            value += (_at(beta, lag) - 0.5 * (_at(alpha, lag) * abs(z) + _at(gamma, lag) * z)) * error[lag]
         error[2], error[1], error[0] = error[1], error[0], value
         size = abs(error[0]) + abs(error[1]) + abs(error[2])
         if size < 1e-300:

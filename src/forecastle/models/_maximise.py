@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from forecastle.models._climb import HELD, MOVING, NO_NEWS, NONE, SOUND, STALE
 from forecastle.models._evaluate import GUARD, PAD, ROWS, evaluate, state_of
 from forecastle.models._scores import (
     egarch_gradients,
@@ -18,7 +19,6 @@ from forecastle.models._scores import (
     student_density,
 )
 from forecastle.models._starts import feasible_set, starting_points
-from forecastle.models._climb import HELD, MOVING, NO_NEWS, NONE, SOUND, STALE
 from forecastle.models._windows import (
     presample_variance,
     rescale,

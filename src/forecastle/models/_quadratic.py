@@ -41,8 +41,8 @@ def constrained_step(
 ) -> float:
     """Minimise ``slope'd + d'Hd / 2`` subject to ``rules d >= -slack``; return the decrease that it promises.
 
-    ``inverse`` is H^-1; the minimiser is left in ``step``. Active set: start at d = 0, which is feasible; go towards the
-    best point on the working bounds until another one is met; let go of a bound that pulls.
+    ``inverse`` is H^-1; the minimiser is left in ``step``. Active set: start at d = 0, which is feasible; go towards
+    the best point on the working bounds until another one is met; let go of a bound that pulls.
     """
     k, m = slope.size, slack.size
     newton, goal = np.zeros(k), np.zeros(k)
@@ -99,6 +99,14 @@ def _pulls_most(working: BoolArray, force: FloatArray) -> int:
 
 
 @inner
+def _dot(a: FloatArray, b: FloatArray) -> float:
+    total = 0.0
+    for i in range(a.size):
+        total += a[i] * b[i]
+    return total
+
+
+@inner
 def _hold(
     newton: FloatArray,
     inverse: FloatArray,
@@ -115,17 +123,13 @@ def _hold(
     for c in range(m):
         square[c, c] = 1.0  # a bound that is not at work has no force
         if working[c]:
-            wanted[c] = -slack[c]
+            wanted[c] = -slack[c] - _dot(rules[c], newton)
             for i in range(k):
-                wanted[c] -= rules[c, i] * newton[i]
-                for j in range(k):
-                    pushes[c, i] += inverse[i, j] * rules[c, j]
+                pushes[c, i] = _dot(inverse[i], rules[c])
     for c in range(m):
         for other in range(m):
             if working[c] and working[other]:
-                square[c, other] = 0.0
-                for i in range(k):
-                    square[c, other] += rules[c, i] * pushes[other, i]
+                square[c, other] = _dot(rules[c], pushes[other])
     solved = solve(square, wanted)
     for i in range(k):
         goal[i] = newton[i]

@@ -40,6 +40,8 @@ _FRESH_FOR = 25
 _LEAST_PRESAMPLE = 1e-8
 """Of a variance of one: a market may have stood still at first."""
 
+NEVER = -1
+
 
 @compiled
 def spread(returns: FloatArray) -> tuple[float, float]:
@@ -64,6 +66,14 @@ def presample_variance(returns: FloatArray, centre: float) -> float:
         weights += weight
         weight *= BACKCAST_DECAY
     return max(total / weights, _LEAST_PRESAMPLE)
+
+
+@inner
+def _scale_down(returns: FloatArray, scale: float, centre: float, scaled: FloatArray) -> float:
+    """Leave the returns in units of ``scale`` in ``scaled``; return their presample variance."""
+    for t in range(returns.size):
+        scaled[t] = returns[t] / scale
+    return presample_variance(scaled, centre / scale)
 
 
 @compiled
@@ -144,9 +154,17 @@ def fit_window(
         copy_to(trial, cold)
     else:
         evaluate(spec, trial, returns, presample, work, cold)
-    if quality >= NO_NEWS or (quality == MOVING and fits < 0):
+    if quality >= NO_NEWS or (quality == MOVING and fits == NEVER):
         copy_to(theta, trial)
     return value, quality, starts.shape[0]
+
+
+@inner
+def _fits_in_a_row(found: int, fits: int) -> int:
+    """Count sound fits since one failed; ``NEVER`` while nothing was at rest."""
+    if found == SOUND:
+        return max(fits, 0) + 1
+    return 0 if found >= NO_NEWS else min(fits, 0)
 
 
 @compiled
@@ -173,7 +191,7 @@ def roll(
     k = rules.shape[1]
     theta, inverse, slope = np.empty(k), np.empty((k, k)), np.empty(k)
     work, scaled = np.zeros((ROWS, window + 2 * PAD)), np.empty(window)
-    scale, last, fits = 0.0, NONE, -1
+    scale, last, fits = 0.0, NONE, NEVER
     for row in range(variance.size):
         part = returns[row : row + window]
         mean, sigma = spread(part)
@@ -183,20 +201,16 @@ def roll(
             scale, fits = sigma, min(fits, 0)
         if scale == 0.0:
             continue
-        for t in range(window):
-            scaled[t] = part[t] / scale
-        presample = presample_variance(scaled, mean / scale if spec[MEAN] else 0.0)
+        presample = _scale_down(part, scale, mean if spec[MEAN] else 0.0, scaled)
         found, value = STALE, math.inf
         if row % every == 0 and sigma > 0.0:
             value, found, restarts[row] = fit_window(
                 spec, rules, limits, starts, scaled, presample, fits, check, theta, inverse, work
             )
-        fresh = found >= NO_NEWS or (found == MOVING and fits < 0)
-        if fresh:
-            last = found
-            fits = max(fits, 0) + 1 if found == SOUND else min(fits, 0) + (found == NO_NEWS and fits < 0)
-        elif row % every == 0:
-            last, fits = min(last, STALE), min(fits, 0)
+        fresh = found >= NO_NEWS or (found == MOVING and fits == NEVER)
+        if fresh or row % every == 0:
+            last = found if fresh else min(last, STALE)
+            fits = _fits_in_a_row(found, fits)
         if last == NONE:
             continue
         if not fresh:

@@ -23,7 +23,7 @@ class PooledHar(LogRegression):
     market are means over all of them: ranges of the day and week, of the last hours, the quarter. Every regressor and
     the response are relative to the last month of their own instrument, so that one set of coefficients holds for all.
     An instrument without history of its own is forecast with what was learned from its peers, once there is a return
-    to say its level. Without peers this is the log-HAR with the market for itself.
+    to say its level. Without peers this is the log-HAR.
     """
 
     ridge: Ridge = field(default_factory=Ridge)
@@ -39,7 +39,8 @@ class PooledHar(LogRegression):
 def pooled_designs(history: History) -> tuple[Design, Sequence[Design]]:
     """Return the rows of the instrument and of its peers, all with the terms of the market."""
     peers = [peer for peer in history.peers if len(peer) > 1]
-    market, implied = (history, *peers), implied_of(history)
+    market = (history, *peers) if history.peers else ()  # peers that are empty yet leave the market to this one
+    implied = implied_of(history)
     own = design_of(history, market, implied)
     last = own.as_of[-1]
     return own, [_until(design_of(peer, market, implied), last) for peer in peers]

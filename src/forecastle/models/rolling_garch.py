@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -13,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.errors import ForecastRefused, RequestInvalid
+from forecastle.models._climb import HELD, NO_NEWS, NONE
 from forecastle.models._maximise import Kernel
 from forecastle.models._sample import Sample
-from forecastle.models._climb import HELD, NO_NEWS, NONE
 from forecastle.models._windows import roll
 from forecastle.nouns import Candles, Returns
 from forecastle.ports import Progress, silent

@@ -28,7 +28,8 @@ def refuse_returns(file: str, instrument: Instrument, closes: pl.Series) -> None
 
     Returns in decimals or percent: a tenth of them and more are negative, which prices never are. Growth factors (1.01,
     or 101 of 100): they lie around 1 or 100, move, and a close says nothing of the next one, while that of a price is
-    nearly the same: over 100 steps a random walk has a first autocorrelation below 0.2 less than once in 30,000 times. Pegged coins (a stablecoin, wrapped bitcoin in bitcoin) do hover around 1 and are let through. ``closes``
+    nearly the same: over 100 steps a random walk has a first autocorrelation below 0.2 less than once in 30,000
+    times. Pegged coins (a stablecoin, wrapped bitcoin in bitcoin) do hover around 1 and are let through. ``closes``
     are in the order of time. Raises ``DataInvalid``.
     """
     values = closes.drop_nulls().to_numpy()
