@@ -4,7 +4,7 @@ python -m bench.forecasts --data DIR [--boost]
 
 Coins: the target is the realised variance of the hourly returns of a UTC day. Stocks and indices: daily candles only,
 the target is the squared return. Every model forecasts each day from what was known before it, refitted every day
-(trees: every 60); the first forecast comes after 365 returns. GARCH(1,1)-t is our kernel refitted every day, on the
+(trees: every 120); the first forecast comes after 365 returns. GARCH(1,1)-t is our kernel refitted every day, on the
 last 1,000 returns (all, where there are fewer), and beside it on the last 365. A ratio is of mean losses over the same
 days; then comes the mean over the instruments. Settings were chosen on the years to 2021.
 """

@@ -24,7 +24,7 @@ from forecastle.models._evaluate import (
     evaluate,
     log_contraction,
 )
-from forecastle.models._quadratic import constrained_step, copy_to, invert, learn, slack_of
+from forecastle.models._quadratic import constrained_step, copy_to, invert, learn, slack_of, stiffen
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -58,11 +58,17 @@ def curvature(
     theta: FloatArray,
     returns: FloatArray,
     presample: float,
+    rules: FloatArray,
+    slack: FloatArray,
     work: FloatArray,
     slope: FloatArray,
     inverse: FloatArray,
 ) -> bool:
-    """Leave the inverse Hessian at ``theta``, from forward differences of the gradient; False if it was mended."""
+    """Leave the inverse Hessian at ``theta``, from forward differences of the gradient; False if it was mended.
+
+    Across a bound that holds, the likelihood may bend the other way: there the Hessian is stiffened, which changes
+    nothing along the bound (as an augmented Lagrangian does).
+    """
     k = theta.size
     shape = spec[MEAN] + 1 + spec[P] + spec[O] + spec[Q]
     moved, there, hessian = theta.copy(), np.empty(k), np.zeros((k, k))
@@ -84,6 +90,9 @@ def curvature(
         for j in range(i + 1):
             hessian[i, j] += hessian[j, i]
             hessian[j, i] = hessian[i, j]
+    if invert(hessian, inverse):
+        return True
+    stiffen(hessian, rules, slack)
     return invert(hessian, inverse)
 
 
@@ -115,10 +124,10 @@ def climb(
     age, cramped, promise, settled = 0 if exact else _OLD, 0, math.inf, True
     for _ in range(_MOST_ROUNDS):
         fresh = age >= _OLD or (promise < _CLOSE and not exact)
-        if fresh:
-            exact = curvature(spec, theta, returns, presample, work, slope, inverse)
-            age, settled = 0, False
         slack_of(rules, limits, theta, slack)
+        if fresh:
+            exact = curvature(spec, theta, returns, presample, rules, slack, work, slope, inverse)
+            age, settled = 0, False
         promise = constrained_step(slope, inverse, rules, slack, step)
         if (promise < enough and (exact or fresh)) or cramped == _TOO_CRAMPED or near(theta, known):
             break

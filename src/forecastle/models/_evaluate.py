@@ -49,14 +49,7 @@ def evaluate(
     """
     n, first = returns.size, spec[MEAN]
     p, o, q = spec[P], spec[O], spec[Q]
-    mu = theta[0] if first else 0.0
-    residual = work[_RESIDUAL]
-    for t in range(n):
-        residual[t] = returns[t] - mu
-    if spec[SAMPLE]:
-        presample = 0.0
-        for t in range(n):
-            presample += residual[t] * residual[t] / n
+    presample = _centre(spec, theta, returns, presample, work[_RESIDUAL])
     omega = theta[first]
     alpha = theta[first + 1 : first + 1 + p]
     gamma = theta[first + 1 + p : first + 1 + p + o]
@@ -80,10 +73,23 @@ def evaluate(
     if first:
         slope[0] = by_mu
         if spec[SAMPLE]:
-            slope[0] -= 2.0 * _sum(residual, n) / n * by_presample
+            slope[0] -= 2.0 * _sum(work[_RESIDUAL], n) / n * by_presample
     for i in range(slope.size):
         slope[i] = -slope[i]
     return -value
+
+
+@inner
+def _centre(spec: IntArray, theta: FloatArray, returns: FloatArray, presample: float, residual: FloatArray) -> float:
+    """Leave the residuals; return the presample variance that is asked for."""
+    mu, n = theta[0] if spec[MEAN] else 0.0, returns.size
+    for t in range(n):
+        residual[t] = returns[t] - mu
+    if spec[SAMPLE]:
+        presample = 0.0
+        for t in range(n):
+            presample += residual[t] * residual[t] / n
+    return presample
 
 
 @inner

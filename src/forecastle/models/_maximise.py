@@ -262,4 +262,4 @@ def hessian(kernel: Kernel, params: FloatArray, returns: FloatArray) -> FloatArr
     out = jacobian.T @ here.second(here.theta) @ jacobian
     if kernel.dist != "normal":
         out[here.tail, here.tail] += gradient[here.tail] * 2.0 * here.theta[here.tail] ** 3.0
-    return np.asarray(out)
+    return np.asarray(0.5 * (out + out.T))

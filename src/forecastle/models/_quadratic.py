@@ -195,6 +195,21 @@ def invert(hessian: FloatArray, inverse: FloatArray) -> bool:
 
 
 @inner
+def stiffen(hessian: FloatArray, rules: FloatArray, slack: FloatArray) -> None:
+    """Add curvature across the bounds that hold."""
+    k = hessian.shape[0]
+    for c in range(slack.size):
+        if slack[c] > 0.0:
+            continue
+        size = 0.0
+        for i in range(k):
+            size = max(size, 10.0 * abs(rules[c, i] * hessian[i, i]))
+        for i in range(k):
+            for j in range(k):
+                hessian[i, j] += size * rules[c, i] * rules[c, j]
+
+
+@inner
 def learn(inverse: FloatArray, step: FloatArray, change: FloatArray) -> None:
     """Update the inverse Hessian by what the gradient did over a step (BFGS)."""
     k = step.size

@@ -37,6 +37,7 @@ _JUMP = 1.0
 """Log-likelihood gained by a warm fit above which the optimum may have moved elsewhere: look again from everywhere."""
 _FRESH_FOR = 25
 """Warm fits that live on one curvature."""
+_ROUNDING = 1e-14
 _LEAST_PRESAMPLE = 1e-8
 """Of a variance of one: a market may have stood still at first."""
 
@@ -94,7 +95,8 @@ def rescale(spec: IntArray, theta: FloatArray, factor: float) -> None:
 @inner
 def _write(spec: IntArray, theta: FloatArray, scale: float, row: FloatArray) -> None:
     """Write coordinates as parameters in the units of the returns."""
-    copy_to(row, theta)
+    for i in range(theta.size):
+        row[i] = theta[i] if abs(theta[i]) > _ROUNDING else 0.0
     rescale(spec, row, scale)
     if spec[DIST] != NORMAL:
         shape = spec[MEAN] + 1 + spec[P] + spec[O] + spec[Q]

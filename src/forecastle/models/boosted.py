@@ -42,7 +42,7 @@ class BoostedVariance(RollsByPath):
     the variance grows as the pooled log-HAR's does. Raises ``ConfigurationError`` where LightGBM is not installed.
     """
 
-    refit_every: int = 60
+    refit_every: int = 120
     label: ClassVar[str] = "Boosted trees"
     wants: ClassVar[frozenset[Extra]] = frozenset({"finer", "observations", "peers"})
 

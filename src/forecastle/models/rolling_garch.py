@@ -26,8 +26,9 @@ BoolArray = npt.NDArray[np.bool_]
 SHORTEST_WINDOW = 100
 CHUNK = 128
 """Refits that follow each other warm; each chunk starts cold and knows nothing of the others."""
-COLD_CHECK = {"garch": 32, "egarch": 4}
-"""Refits between two that are searched from all starting points even though the warm one looks sound."""
+COLD_CHECK = {"garch": 32, "egarch": 1}
+"""Every how many refits one is searched from all starting points even though the warm one looks sound: an EGARCH has
+many optima, and its best one moves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,7 @@ def rolling_garch(
 
     Row i uses nothing from ``i + window`` on. Refits lie at rows 0, ``refit_every``, ...; between them the last
     parameters filter the row's own window. A refit starts warm, at the optimum before it; it is searched from all
-    starting points every 128th time and as a check every 32nd (EGARCH every 4th), and whenever the warm one is not at
+    starting points too at every 128th, as a check at every 32nd after that (EGARCH: at every one), and whenever the warm one is not at
     rest, is not invertible, meets or leaves a bound, or gains more than 1 of log-likelihood. Chunks of 128 refits are
     the unit of work: the same bytes with one thread or many (None: one a core).
 
