@@ -200,7 +200,8 @@ def tables(title: str, markets: Sequence[Market], models: Sequence[RollsByPath],
         print(f"{title}: {market.name}", file=sys.stderr, flush=True)
         paths = paths_of(market, models) | (realised_paths_of(market, models) if realised else {})
         every[market.name] = losses_of(market, paths)
-        days = market.history.returns.target_time[np.isfinite(every[market.name][GARCH])].astype("datetime64[D]")
+        closes = market.history.returns.target_time[np.isfinite(every[market.name][GARCH])]
+        days = (closes - np.timedelta64(1, "us")).astype("datetime64[D]")  # a UTC day closes at the midnight after it
         spans[market.name] = f"{days.size:,} days, {days[0]} to {days[-1]}"
     names = list(dict.fromkeys(name for loss in every.values() for name in loss))
     when = {m.name: m.history.returns.target_time for m in markets}

@@ -41,7 +41,7 @@ def test_value_and_variances_are_those_of_arch(vol: str, lags: tuple[int, int, i
     assert loglikelihood(kernel, params(kernel), data) == pytest.approx(fixed.loglikelihood, abs=1e-9)
     ours = variances(kernel, params(kernel), data)
     np.testing.assert_allclose(ours[:-1], np.asarray(fixed.conditional_volatility) ** 2, rtol=1e-12)
-    assert ours[-1] == pytest.approx(float(fixed.forecast(horizon=1).variance.iloc[-1, 0]), rel=1e-12)
+    assert ours[-1] == pytest.approx(fixed.forecast(horizon=1).variance.to_numpy()[-1, 0], rel=1e-12)
 
 
 @pytest.mark.parametrize("start", ["backcast", "sample"])

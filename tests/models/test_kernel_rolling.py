@@ -64,7 +64,7 @@ def test_each_row_is_what_its_parameters_say_and_as_good_as_a_fit_of_its_own(
 ) -> None:
     data = returns[:460]
     rolling = rolling_garch(data, 400, refit_every=4, **model)
-    settings = {"vol": "garch", "p": 1, "o": 0, "q": 1, "dist": "t", "mean": "constant"} | model
+    settings: dict[str, Any] = {"vol": "garch", "p": 1, "o": 0, "q": 1, "dist": "t", "mean": "constant"} | model
     kernel = Kernel(**settings)
     assert rolling.names == kernel.names
     for i in (0, 4, 5, 7, 60):
@@ -109,18 +109,20 @@ def test_one_bad_print_gives_a_sane_answer(returns: FloatArray) -> None:
         assert rolling.converged.mean() > 0.9
 
 
-def test_a_market_that_stands_still_is_carried_on_and_said_so(returns: FloatArray) -> None:
-    data = np.concatenate([returns[:150], np.zeros(150), returns[150:300]])
-    rolling = rolling_garch(data, 120, dist="normal")
+@pytest.mark.parametrize("before", [150, 120])  # with 120 a chunk begins inside the still windows
+@pytest.mark.parametrize("model", [{}, {"vol": "egarch", "o": 1}])
+def test_a_market_that_stands_still_is_carried_on_and_said_so(
+    returns: FloatArray, before: int, model: dict[str, Any]
+) -> None:
+    data = np.concatenate([returns[:before], np.zeros(150), returns[150:300]])
+    rolling = rolling_garch(data, 120, dist="normal", **model)
     still = np.array([np.ptp(data[i : i + 120]) == 0.0 for i in range(rolling.sigma.size)])
     assert still.any()
     assert not rolling.converged[still].any()
     assert np.isfinite(rolling.sigma).all()
     assert (rolling.sigma > 0.0).all()
-    last = int(np.flatnonzero(still)[0]) - 1
-    np.testing.assert_allclose(
-        rolling.params[still], np.broadcast_to(rolling.params[last], (still.sum(), 4)), rtol=1e-9
-    )
+    last = rolling.params[int(np.flatnonzero(still)[0]) - 1]
+    np.testing.assert_allclose(rolling.params[still], np.tile(last, (still.sum(), 1)), rtol=1e-9)
 
 
 def test_a_first_window_that_never_moves_is_refused(returns: FloatArray) -> None:

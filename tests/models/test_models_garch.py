@@ -289,7 +289,7 @@ def test_news_impact_is_the_curve_of_engle_and_ng(returns: FloatArray) -> None:
     shocks, sigma = fitted.news_impact()
     squared = (p["alpha[1]"] + p["gamma[1]"] * (shocks < 0)) * shocks**2
     np.testing.assert_allclose(sigma**2, p["omega"] + p["beta[1]"] * level**2 + squared, rtol=1e-9)
-    assert sigma[0] > sigma[-1] > sigma[shocks.size // 2]
+    assert sigma[0] > sigma[-1] >= sigma[shocks.size // 2], "of a rise nothing may be left: alpha at its bound"
     np.testing.assert_array_equal(fitted.news_impact(shocks[[3]])[1], sigma[[3]])
 
 

@@ -136,7 +136,7 @@ def test_a_moment_is_utc_however_it_is_written(written: object, meant: datetime)
         (RollingRequest, {"level": math.nan}, "level is nan"),
         (RollingRequest, {"level": 0.0}, "level is 0.0"),
         (CompareRequest, {"refit_every": 0}, "refit_every is 0"),
-        (RollingRequest, {"model": {"name": "garch", "p": 0}}, "model.p is 0"),
+        (RollingRequest, {"model": {"name": "garch", "p": 4}}, "model.p is 4"),
     ],
 )  # fmt: skip
 def test_a_wrong_question_is_refused_with_field_value_and_rule(

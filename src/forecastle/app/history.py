@@ -22,18 +22,22 @@ FINER: tuple[Timeframe, ...] = ("1h", "30m", "15m", "5m", "1m")
 """Timeframes that realised measures are made of, the first that is there and goes four times or more into a bar."""
 PARTS = 4
 PEERS = 12
-"""Other instruments that pooled models learn from, at most: those with the most bars."""
+"""Other instruments that pooled models learn from, at most."""
 IMPLIED = ("VIX.INDEX", "close")
 _TENTH = 10
+_ADJUSTED = ("splits", "splits_dividends")
+"""What the prices of a stock have to be to teach others: an unadjusted split is a crash that never was."""
 
 
 def history_of(workspace: Workspace, request: SeriesRequest, wants: frozenset[Extra]) -> History:
     """Return the candles of the request, with what is wanted beside them where the lake has it.
 
     ``finer`` are bars of the same instrument: of the timeframe and source that cover most of the candles, the same
-    source first, hours before minutes. ``observations`` are the closes of the VIX, for markets with sessions. ``peers``
-    are the other instruments of the same kind and timeframe with ranges, the 12 with the most bars, each with its own
-    finer bars. All is cut where the candles end, and as it was at ``as_of``; made-up candles meet only made-up ones.
+    source first, hours before minutes, and adjusted as the candles are. ``observations`` are the closes of the VIX, for
+    markets with sessions. ``peers``
+    are the other instruments of the same kind and timeframe with ranges and adjusted prices, the 12 that share the
+    longest time with the candles, each with its own finer bars. All is cut where the candles end, and as it was at
+    ``as_of``. Made-up candles meet only made-up peers and have no finer bars: their hours are drawn apart from days.
     """
     candles = load(workspace, request)
     if not wants:
@@ -78,7 +82,8 @@ def _finer(
     found = [
         info for info in catalogue
         if info.key.instrument == candles.instrument.id and info.key.timeframe in usable and info.prices == "ohlc"
-        and is_simulated(info.key.source) == candles.simulated and _overlap(info, candles) > 0
+        and info.adjusted == candles.adjusted and not is_simulated(info.key.source) and not candles.simulated
+        and _overlap(info, candles) > 0
     ]  # fmt: skip
     own = candles.source.split(",")
     found.sort(
@@ -107,10 +112,11 @@ def _peers(
     """Return the candles of the peers, one series an instrument."""
     found: dict[str, DatasetInfo] = {}
     own = candles.source.split(",")
-    for info in sorted(catalogue, key=lambda i: (i.key.source not in own, -i.rows, i.key.source)):
-        if _is_peer(info, candles):
-            found.setdefault(info.key.instrument, info)
-    chosen = sorted(found.values(), key=lambda i: (-i.rows, i.key.instrument))[:PEERS]
+    usable = [info for info in catalogue if _is_peer(info, candles)]
+    usable.sort(key=lambda i: (-_overlap(i, candles), i.key.source not in own, -i.rows, i.key.source))
+    for info in usable:
+        found.setdefault(info.key.instrument, info)
+    chosen = sorted(found.values(), key=lambda i: (-_overlap(i, candles), -i.rows, i.key.instrument))[:PEERS]
     read = [_read(workspace, info, None, candles.end, as_of) for info in chosen]
     return [peer for peer in read if peer is not None]
 
@@ -123,7 +129,8 @@ def _is_peer(info: DatasetInfo, candles: Candles) -> bool:
         and (other.kind, other.always_open) == (candles.instrument.kind, candles.instrument.always_open)
         and info.prices == "ohlc"
         and is_simulated(info.key.source) == candles.simulated
-        and info.first_open < candles.end
+        and (other.always_open or other.kind == "index" or info.adjusted in _ADJUSTED)
+        and _overlap(info, candles) > 0
     )
 
 

@@ -69,9 +69,12 @@ def forecast(
     id_: option.Id,
     horizon: Annotated[int, typer.Option("--horizon", help="Bars ahead, 1 to 250.")] = 1,
     model: Annotated[str | None, typer.Option("--model", help="One model instead of all.")] = None,
+    p: option.P = None,
     o: option.O = None,
+    q: option.Q = None,
     vol: option.Vol = None,
     dist: option.Dist = None,
+    mean: option.Mean = None,
     tail: option.Tail = None,
     window: option.Window = 1000,
     timeframe: option.Timeframe = "1d",
@@ -80,7 +83,7 @@ def forecast(
     as_of: option.AsOf = None,
 ) -> Answer:
     """Forecast sigma, VaR and ES over the next bars: combined, and by every model beside the naive ones."""
-    said = {"name": model, "o": o, "vol": vol, "dist": dist, "tail": tail}
+    said = {"name": model, "p": p, "o": o, "q": q, "vol": vol, "dist": dist, "mean": mean, "tail": tail}
     one = {"models": (_spec(**said),)} if any(value is not None for value in said.values()) else {}
     request = requests.build(
         requests.ForecastRequest, instrument=id_, timeframe=timeframe, source=source, end=end, as_of=as_of,
@@ -100,9 +103,12 @@ def rolling(
     window: option.Window = 1000,
     refit: option.Refit = 1,
     model: option.ModelName = "garch",
+    p: option.P = None,
     o: option.O = None,
+    q: option.Q = None,
     vol: option.Vol = None,
     dist: option.Dist = None,
+    mean: option.Mean = None,
     tail: option.Tail = None,
     level: option.LevelOption = 0.01,
     timeframe: option.Timeframe = "1d",
@@ -114,7 +120,8 @@ def rolling(
     """Forecast every bar after the burn-in one step ahead, as it could have been at the time."""
     request = requests.build(
         requests.RollingRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, as_of=as_of,
-        window=window, refit_every=refit, level=level, model=_spec(name=model, o=o, vol=vol, dist=dist, tail=tail),
+        window=window, refit_every=refit, level=level,
+        model=_spec(name=model, p=p, o=o, q=q, vol=vol, dist=dist, mean=mean, tail=tail),
     )  # fmt: skip
     with face.progress() as progress:
         path = app.rolling.rolling(face.workspace, request, progress)
@@ -141,9 +148,12 @@ def backtest(
     as_of: option.AsOf = None,
     level: option.LevelOption = 0.01,
     model: option.ModelName = "garch",
+    p: option.P = None,
     o: option.O = None,
+    q: option.Q = None,
     vol: option.Vol = None,
     dist: option.Dist = None,
+    mean: option.Mean = None,
     tail: option.Tail = None,
     window: option.Window = 1000,
     refit: option.Refit = 1,
@@ -153,7 +163,8 @@ def backtest(
     """Count the breaches of VaR and ES over the range, and test them."""
     request = requests.build(
         requests.RollingRequest, instrument=id_, timeframe=timeframe, source=source, start=start, end=end, as_of=as_of,
-        window=window, refit_every=refit, level=level, model=_spec(name=model, o=o, vol=vol, dist=dist, tail=tail),
+        window=window, refit_every=refit, level=level,
+        model=_spec(name=model, p=p, o=o, q=q, vol=vol, dist=dist, mean=mean, tail=tail),
     )  # fmt: skip
     with face.progress() as progress:
         result = app.compare.backtest(face.workspace, request, progress)

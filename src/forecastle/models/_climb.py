@@ -21,6 +21,7 @@ from forecastle.models._evaluate import (
     O,
     P,
     Q,
+    collapsed,
     evaluate,
     log_contraction,
 )
@@ -48,7 +49,7 @@ _OLD = 6
 _CLOSE = 0.3
 """A promise below which the curvature has to be exact."""
 _MOST_CUTS = 12
-_NEAR = 0.01
+_NEAR = 0.02
 """Coordinates this near to a known optimum will end there."""
 
 
@@ -129,7 +130,7 @@ def climb(
             exact = curvature(spec, theta, returns, presample, rules, slack, work, slope, inverse)
             age, settled = 0, False
         promise = constrained_step(slope, inverse, rules, slack, step)
-        if (promise < enough and (exact or fresh)) or cramped == _TOO_CRAMPED or near(theta, known):
+        if _at_rest(promise, enough, exact, fresh) or cramped == _TOO_CRAMPED or near(theta, known):
             break
         length, lower = _line(spec, returns, presample, theta, step, slope, value, trial, there, work)
         settled = lower < value
@@ -144,6 +145,12 @@ def climb(
     if not settled:
         evaluate(spec, theta, returns, presample, work, slope)
     return value, promise, start - value
+
+
+@inner
+def _at_rest(promise: float, enough: float, exact: bool, fresh: bool) -> bool:
+    """Return whether a promise is small enough: one by a mended curvature says too little."""
+    return (exact and promise < enough) or (fresh and promise < 1e-3 * enough)
 
 
 @spliced
@@ -211,11 +218,11 @@ def weight_of_news(spec: IntArray, theta: FloatArray) -> float:
 @inner
 def rank(spec: IntArray, theta: FloatArray, value: float, promise: float, n: int, work: FloatArray) -> int:
     """Judge the optimum that was evaluated last, see ``NONE`` .. ``SOUND``."""
-    if not math.isfinite(value) or not log_contraction(spec, theta, n, work) < 0.0:
+    if not math.isfinite(value) or collapsed(spec, n, work) or not log_contraction(spec, theta, n, work) < 0.0:
         return STALE
-    if not promise < (KINK if spec[VOL] == EGARCH else 10.0 * TOLERANCE):
-        return MOVING
-    return SOUND if weight_of_news(spec, theta) > LEAST_NEWS else NO_NEWS
+    if weight_of_news(spec, theta) < LEAST_NEWS and promise < KINK:
+        return NO_NEWS  # beta is not identified, so that the search may creep along it for ever
+    return SOUND if promise < (KINK if spec[VOL] == EGARCH else 10.0 * TOLERANCE) else MOVING
 
 
 @spliced
@@ -226,22 +233,24 @@ def search(
     starts: FloatArray,
     returns: FloatArray,
     presample: float,
+    known: FloatArray,
     theta: FloatArray,
     inverse: FloatArray,
     work: FloatArray,
 ) -> tuple[float, int]:
     """Climb from the best start of each family, and keep the best of the best rank.
 
-    ``starts`` has shape (families, variants, k). Without a sound optimum an EGARCH is climbed again with alpha held.
+    ``starts`` has shape (families, variants, k). A climb that comes near ``known`` (a sound optimum, NaN for none;
+    overwritten) is left. Without a sound optimum an EGARCH is climbed again with alpha held.
     Returns the value and the rank; ``work`` is left at it.
     """
     families, k = starts.shape[0], starts.shape[2]
     trial, trial_inverse, slope = np.empty(k), np.empty((k, k)), np.empty(k)
-    known = np.full(k, math.nan)
     best, best_rank = math.inf, NONE
+    copy_to(theta, starts[0, 0])
     for attempt in range(2 * families):
         held = attempt // families
-        if held and (best_rank == SOUND or spec[VOL] == GARCH):
+        if attempt == families and (spec[VOL] == GARCH or math.isfinite(known[0])):
             break
         _choose(spec, starts[attempt % families], returns, presample, work, slope, trial)
         trial_inverse[0, 0] = math.nan

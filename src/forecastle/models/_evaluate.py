@@ -32,6 +32,9 @@ PAD = 3
 ROWS = 8
 """Rows of the workspace, each of n + 2 * PAD."""
 _RESIDUAL, _NEWS, _SIDE, _STATE, _BY_RESIDUAL, _BY_VARIANCE, _VARIANCE, _INVERSE = range(ROWS)
+_LEAST_VARIANCE = 1e-6
+_LARGEST_LOG = 14.0
+"""A variance outside 1e-6 to 1e6 of the returns' own is a filter gone astray; its logarithm stops a little beyond."""
 _BLOCK = 8
 """Logarithms are taken of products of this many numbers."""
 _MEAN_OF_ABS = math.sqrt(2.0 / math.pi)
@@ -171,6 +174,7 @@ def _filter_egarch(
                 value += gamma[i] * side[t - 1 - i]
             for j in range(beta.size):
                 value += beta[j] * state[t - 1 - j]
+        value = min(max(value, -_LARGEST_LOG), _LARGEST_LOG)
         state[t] = value
         inverse[t - PAD] = math.exp(-0.5 * value)
         z = residual[t - PAD] * inverse[t - PAD]
@@ -450,6 +454,21 @@ def _lagged_product(adjoint: FloatArray, values: FloatArray, n: int, lag: int) -
     for t in range(n):
         total += adjoint[t] * values[t + PAD - lag]
     return total
+
+
+@inner
+def collapsed(spec: IntArray, n: int, work: FloatArray) -> bool:
+    """Return whether a variance of the last evaluation lies beyond all sense: a millionth, or a million times, of one.
+
+    Where a market stood still for half a window the likelihood grows without end as the variance shrinks to nothing.
+    """
+    state, least, most = work[_STATE], math.inf, -math.inf
+    for t in range(PAD, n + PAD + 1):
+        least = min(least, state[t])
+        most = max(most, state[t])
+    if spec[VOL] == EGARCH:
+        least, most = math.exp(least), math.exp(most)
+    return not (least > _LEAST_VARIANCE and most < 1.0 / _LEAST_VARIANCE)
 
 
 @compiled

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.models._climb import HELD, MOVING, NO_NEWS, NONE, SOUND, STALE
+from forecastle.models._climb import HELD, MOVING, NO_NEWS, NONE, SOUND
 from forecastle.models._evaluate import GUARD, PAD, ROWS, evaluate, state_of
 from forecastle.models._scores import (
     egarch_gradients,
@@ -102,8 +102,7 @@ class Optimum:
 
 
 _REASONS = {
-    NONE: "no starting point has a finite likelihood",
-    STALE: "every optimum found has a filter that does not forget its start (not invertible)",
+    NONE: "every optimum found has a filter that collapses, or that does not forget its start (not invertible)",
     MOVING: "the search stopped before the gradient was zero",
     NO_NEWS: "no weight on past returns: the variance follows nothing, and beta is not identified",
     HELD: "alpha held from below zero: the free optimum has a filter that does not forget its start (not invertible)",
@@ -165,9 +164,10 @@ class Evaluated:
 
     @classmethod
     def at(cls, kernel: Kernel, params: FloatArray, returns: FloatArray) -> Evaluated:
-        """Scale the returns, and the parameters with them."""
+        """Scale the returns, and the parameters with them; returns that never change stay as they are."""
         data = np.ascontiguousarray(returns, dtype=np.float64)
-        mean, scale = spread(data)
+        mean, sigma = spread(data)
+        scale = sigma or 1.0
         theta = kernel.coordinates(params)
         rescale(kernel.spec, theta, 1.0 / scale)
         centre = mean / scale if kernel.mean == "constant" else 0.0

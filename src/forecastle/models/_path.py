@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import special
 
 from forecastle.errors import ForecastRefused
-from forecastle.models._rolling import no_first_fit, rows_of
+from forecastle.models._rolling import rows_of
 from forecastle.models._sample import Fitted
 from forecastle.nouns import Candles, Distribution, FitSummary, Forecast, History, Parameter, Returns, StudentT
 from forecastle.ports import Extra, OneStep, Plan, Progress, Rolled, silent
@@ -154,7 +154,8 @@ class RollsByPath(ABC):
         part = slice(plan.window + plan.first, None)
         variance = path.variance[part]
         if not (variance > 0).all():  # NaN, too
-            raise no_first_fit(self.label, history.candles, plan.window)
+            first = plan.window + plan.first + int(np.argmin(variance > 0))
+            raise _unknown(self.label, history, first)
         step = student_rows(variance, nu[part], plan.levels)
         fresh = path.fresh_rows[part]
         at_refits = fresh[:: plan.refit_every]
@@ -215,6 +216,17 @@ class FittedVariance(Fitted):
                 "It looks at ranges or at finer bars, which returns do not tell.",
                 "Use roll() with a History for forecasts of many bars.",
             )
+
+
+def _unknown(label: str, history: History, row: int) -> ForecastRefused:
+    """Return the refusal of a row without a variance."""
+    times = history.returns
+    moment = times.as_of[row] if row < len(times) else times.target_time[-1]
+    return ForecastRefused(
+        f"{label} has no variance for the bar after {moment.astype('datetime64[m]')} UTC.",
+        "Too little is known before it, or the market stood still.",
+        "Choose a range without this stretch, a longer --window, or another model.",
+    )
 
 
 def _ratio(values: FloatArray, scale: FloatArray) -> FloatArray:

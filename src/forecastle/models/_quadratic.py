@@ -16,6 +16,7 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 _ON = 1e-12
+_STIFF = 1e4
 
 
 @inner
@@ -203,7 +204,7 @@ def stiffen(hessian: FloatArray, rules: FloatArray, slack: FloatArray) -> None:
             continue
         size = 0.0
         for i in range(k):
-            size = max(size, 10.0 * abs(rules[c, i] * hessian[i, i]))
+            size = max(size, _STIFF * abs(rules[c, i] * hessian[i, i]))
         for i in range(k):
             for j in range(k):
                 hessian[i, j] += size * rules[c, i] * rules[c, j]

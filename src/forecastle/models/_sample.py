@@ -7,7 +7,7 @@ import json
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -21,6 +21,10 @@ FloatArray = npt.NDArray[np.float64]
 
 SMALLEST_SIGMA, LARGEST_SIGMA = 1e-5, 0.2
 """Standard deviations of one-bar log returns outside this range are most likely in another unit."""
+
+
+FAR, MOST_PRINTS = 40.0, 4
+"""Times the usual absolute return beyond which a return may be a bad print, and how many of them are not a habit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,21 @@ class Sample:
         return self.candles.source if self.candles is not None else None
 
     @property
+    def oddity(self) -> str:
+        """Return in words that one or two returns lie far beyond all others, as a bad print does; else nothing.
+
+        Far is ``FAR`` times the median absolute return over 0.6745: the crashes of 1987 and of March 2020 are nearer.
+        """
+        usual = float(np.median(np.abs(self.returns))) / 0.6745
+        far = np.flatnonzero(np.abs(self.returns) > FAR * usual)
+        if not usual or not 0 < far.size <= MOST_PRINTS:
+            return ""
+        first = self.returns[far[0]]
+        return (
+            f"return {far[0]} of {self.returns.size} is {100 * first:.4g} %, {abs(first) / usual:.0f} times the usual"
+        )
+
+    @property
     def data_hash(self) -> str:
         """Return the hash of the candles, or of the array."""
         if self.candles is not None:
@@ -92,6 +111,11 @@ class Fitted(ABC):
     sample: Sample
     label: str
     status: FitStatus
+
+    def __post_init__(self) -> None:
+        if self.sample.oddity and self.sample.oddity not in self.status.reason:
+            reason = "; ".join(filter(None, (self.status.reason, self.sample.oddity)))
+            object.__setattr__(self, "status", replace(self.status, reason=reason))
 
     def __repr__(self) -> str:
         state = "converged" if self.status.converged else "NOT converged"

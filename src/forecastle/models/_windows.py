@@ -136,20 +136,22 @@ def fit_window(
     Returns the value, its rank and the number of cold climbs. ``theta`` is moved where the rank says at rest.
     """
     k = theta.size
-    trial, trial_inverse, nowhere = theta.copy(), np.empty((k, k)), np.full(k, math.nan)
+    trial, trial_inverse, known = theta.copy(), np.empty((k, k)), np.full(k, math.nan)
     value, quality = math.inf, NONE
     if fits > 0:
         before = _pattern(rules, limits[0], theta)
         if fits % _FRESH_FOR == 0:
             inverse[0, 0] = math.nan
-        value, promise, gained = climb(spec, rules, limits[0], returns, presample, nowhere, trial, inverse, work)
+        value, promise, gained = climb(spec, rules, limits[0], returns, presample, known, trial, inverse, work)
         quality = rank(spec, trial, value, promise, returns.size, work)
         same = gained < _JUMP and _pattern(rules, limits[0], trial) == before
         if quality == SOUND and same and fits % check != 0:
             copy_to(theta, trial)
             return value, quality, 0
     cold = np.empty(k)
-    lower, better = search(spec, rules, limits, starts, returns, presample, cold, trial_inverse, work)
+    if quality == SOUND:
+        copy_to(known, trial)
+    lower, better = search(spec, rules, limits, starts, returns, presample, known, cold, trial_inverse, work)
     if better > quality or (better == quality and lower < value - _BETTER):
         value, quality = lower, better
         copy_to(inverse.reshape(k * k), trial_inverse.reshape(k * k))

@@ -10,7 +10,17 @@ import numpy.typing as npt
 
 from forecastle.models._rolling import RollsByRefitting
 from forecastle.models._sample import Fitted, Sample, location_scale
-from forecastle.nouns import Candles, Distribution, Empirical, FitStatus, FitSummary, History, Normal, Parameter, Returns
+from forecastle.nouns import (
+    Candles,
+    Distribution,
+    Empirical,
+    FitStatus,
+    FitSummary,
+    History,
+    Normal,
+    Parameter,
+    Returns,
+)
 from forecastle.ports import OneStep
 
 FloatArray = npt.NDArray[np.float64]

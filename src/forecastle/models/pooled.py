@@ -38,8 +38,9 @@ class PooledHar(LogRegression):
 
 def pooled_designs(history: History) -> tuple[Design, Sequence[Design]]:
     """Return the rows of the instrument and of its peers, all with the terms of the market."""
-    peers = [peer for peer in history.peers if len(peer) > 1]
-    market = (history, *peers) if history.peers else ()  # peers that are empty yet leave the market to this one
+    there = [peer for peer in history.peers if len(peer)]
+    peers = [peer for peer in there if len(peer) > 1]  # one bar is part of the market, and teaches nothing yet
+    market = (history, *there) if history.peers else ()  # peers that are empty yet leave the market to this one
     implied = implied_of(history)
     own = design_of(history, market, implied)
     last = own.as_of[-1]

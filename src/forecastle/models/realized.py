@@ -20,6 +20,9 @@ COMPLETE = 0.8
 """Share of the usual number of finer bars that a bar needs; with fewer (an outage) its own range has to do."""
 LAST_SHARE = 0.25
 """The end of a bar that is looked at apart: the last six hours of a day."""
+MISPRINT = 100.0
+"""A variance of more than so many times the usual one, and more than the bar's own squared return, is a bad print."""
+_USUAL, _LEAST_USUAL, _USUAL_STEP = 250, 30, 10
 _PARKINSON = 1.0 / (4.0 * math.log(2.0))
 _GARMAN_KLASS = 2.0 * math.log(2.0) - 1.0
 _BIPOWER = math.pi / 2.0
@@ -88,11 +91,26 @@ def measures_of(history: History) -> Measures:
     whole_range = bar_range + gap**2
     spread = np.where(realised, inside.spread, whole_range * _scale_before(inside.spread, whole_range))
     turnover = candles.frame["close"].to_numpy() * candles.frame["volume"].to_numpy()
+    measured = (variance, spread, bar_range, inside.down, inside.bipower, inside.last, inside.last_spread)
     return Measures(
-        candles.times("close_time"), returns, variance, spread, bar_range, inside.down, inside.bipower, inside.last,
-        inside.last_spread, np.where(turnover > 0, turnover, np.nan), realised, ranged,
-        history.finer is not None,
+        candles.times("close_time"), returns, *(believable(values, returns) for values in measured),
+        np.where(turnover > 0, turnover, np.nan), realised, ranged, history.finer is not None,
     )  # fmt: skip
+
+
+def believable(values: FloatArray, returns: FloatArray) -> FloatArray:
+    """Return variances of bars, shape (n,), with those that one bad print makes brought down.
+
+    None is above ``MISPRINT`` times the median of up to 250 bars before it, unless the bar's own squared return is: a
+    crash leaves its trace in the close, a wrong high does not. NaN stays NaN; the first 30 bars are taken as they are.
+    """
+    padded = np.r_[np.full(_USUAL, np.nan), values]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _USUAL)[: values.size : _USUAL_STEP]
+    enough = np.isfinite(windows).sum(axis=1) >= _LEAST_USUAL
+    usual = np.full(windows.shape[0], np.inf)
+    usual[enough] = np.nanmedian(windows[enough], axis=1)
+    limit = np.maximum(MISPRINT * np.repeat(usual, _USUAL_STEP)[: values.size], np.nan_to_num(returns**2))
+    return np.where(values > limit, limit, values)
 
 
 def measures_of_returns(returns: FloatArray) -> Measures:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,10 +100,10 @@ def rolling_garch(
     variance, or the skewed t of Hansen (1994). Before a window s2 is its backcast, as ``arch`` has it.
 
     Row i uses nothing from ``i + window`` on. Refits lie at rows 0, ``refit_every``, ...; between them the last
-    parameters filter the row's own window. A refit starts warm, at the optimum before it; it is searched from all
-    starting points too at every 128th, as a check at every 32nd after that (EGARCH: at every one), and whenever the warm one is not at
-    rest, is not invertible, meets or leaves a bound, or gains more than 1 of log-likelihood. Chunks of 128 refits are
-    the unit of work: the same bytes with one thread or many (None: one a core).
+    parameters filter the row's own window. A refit starts warm, at the optimum before it. It is searched from all
+    starting points as well: at every 128th, as a check at every 32nd after that (EGARCH: at every one), and whenever
+    the warm one is not at rest, is not invertible, meets or leaves a bound, or gains more than 1 of log-likelihood.
+    Chunks of 128 refits are the unit of work: the same bytes with one thread or many (None: one a core).
 
     Raises ``DataInvalid`` for NaN, ``ForecastRefused`` for too few returns, a constant series or a first window that
     cannot be fitted, ``RequestInvalid`` for settings outside the lists; warns with ``ScaleWarning``.
@@ -137,12 +137,20 @@ def _fill(
         )  # fmt: skip
         return last - first
 
+    done = 0
+    for fitted in _side_by_side(work, list(_chunks(total, CHUNK * every)), threads):
+        done += fitted
+        progress(done, total, "windows")
+
+
+def _side_by_side(work: Callable[[int, int], int], chunks: list[tuple[int, int]], threads: int) -> Iterator[int]:
+    """Yield what came of each chunk as it is done; on this thread where there is no use for more."""
+    if min(threads, len(chunks)) == 1:
+        yield from (work(*chunk) for chunk in chunks)
+        return
     with ThreadPoolExecutor(threads) as pool:
-        jobs: list[Future[int]] = [pool.submit(work, *chunk) for chunk in _chunks(total, CHUNK * every)]
-        done = 0
-        for job in as_completed(jobs):
-            done += job.result()
-            progress(done, total, "windows")
+        for job in as_completed([pool.submit(work, *chunk) for chunk in chunks]):
+            yield job.result()
 
 
 def _chunks(rows: int, size: int) -> Iterator[tuple[int, int]]:
