@@ -243,8 +243,12 @@ class Model(Protocol):
         """Fit to candles, with or without what else is known, or to a 1-d array of log returns in decimals."""
         ...
 
+    def sees(self, history: History, window: int) -> History:
+        """Return what of the history a fit for the next bars looks at: the last ``window`` returns, or all of it."""
+        ...
+
     def ahead(self, history: History, horizon: int, window: int) -> Forecast:
-        """Return the forecast of the next ``horizon`` bars by a fit to the last ``window`` returns."""
+        """Return the forecast of the next ``horizon`` bars by a fit to what it ``sees``."""
         ...
 
     def roll(self, history: History, plan: Plan, progress: Progress = silent) -> Rolled:

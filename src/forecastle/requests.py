@@ -198,8 +198,9 @@ class ImportRequest(FileRequest):
     prices: Prices | None = None
 
 
-KnownAfter = Annotated[str, Field(pattern=r"^(\d{1,4}[mhd]|session_close)$")]
-"""When a value becomes known after the moment it is about: ``0h``, ``1d``, ``90m`` or ``session_close``."""
+KnownAfter = Annotated[str, Field(pattern=r"^(\d{1,4}[mhd]|session_close(\+\d{1,3}m)?)$")]
+"""When a value becomes known after the moment it is about: ``0h``, ``1d``, ``90m``; ``session_close``, or some minutes
+after it, ``session_close+15m``."""
 
 
 class ObservationsRequest(FileRequest):

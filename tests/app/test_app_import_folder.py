@@ -232,6 +232,8 @@ def test_a_value_of_a_session_is_known_at_its_close(workspace: Workspace, tmp_pa
     done = _observe(workspace, path, **said)
     assert [r[1] for r in _rows(done)] == [utc(2024, 7, 2, 20), utc(2024, 7, 3, 17), utc(2024, 7, 5, 20)]
     assert [r[0].hour for r in _rows(done)] == [13, 13, 13]  # type: ignore[attr-defined]
+    late = _observe(workspace, path, **{**said, "known_after": "session_close+15m"}, name="struck_later")
+    assert [r[1] for r in _rows(late)] == [utc(2024, 7, 2, 20, 15), utc(2024, 7, 3, 17, 15), utc(2024, 7, 5, 20, 15)]
 
 
 def test_a_second_import_of_observations_adds_nothing_and_others_are_revisions(

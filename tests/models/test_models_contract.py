@@ -13,6 +13,7 @@ import pytest
 from forecastle.errors import DataInvalid, ForecastRefused, RequestInvalid, ScaleWarning
 from forecastle.models import MODELS
 from forecastle.models.garch import GarchModel
+from forecastle.models.tails import Tailed
 from forecastle.nouns import Candles, Forecast, History
 from forecastle.ports import Model, Plan
 
@@ -191,3 +192,16 @@ def test_one_bad_print_does_not_crash(of_returns: Model, returns: FloatArray) ->
     except ForecastRefused:
         return
     assert np.isfinite([made.sigma, made.var(0.01), made.es(0.01)]).all()
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_model_looks_ahead_of_a_history(bundled_spx: Candles, name: str) -> None:
+    """Also those that need bars, with a tail of their own and with one put on."""
+    history = History(bundled_spx.last(801))
+    model: Model = MODELS.load(name)()
+    for one in (model, Tailed(model, "conformal")):
+        assert one.sees(history, 600).candles.end == bundled_spx.end
+        made = one.ahead(history, 2, 600)
+        assert made.model == one.label
+        assert made.as_of == bundled_spx.end
+        assert made.es(0.01) > made.var(0.01) > 0

@@ -9,16 +9,19 @@ import numpy.typing as npt
 
 from forecastle.app.fit import model_of
 from forecastle.app.rolling import roll, rolling, with_burn_in
-from forecastle.errors import DataMissing, ForecastRefused
+from forecastle.errors import DataMissing, ForecastRefused, RequestInvalid
 from forecastle.models.realized import measures_of
 from forecastle.nouns import Comparison, History, Refusal, RiskBacktest, RollingForecast
-from forecastle.ports import Extra, Progress, silent
+from forecastle.ports import Extra, Model, Progress, silent
 from forecastle.requests import CompareRequest, RollingRequest
 from forecastle.scoring import compare as score
 from forecastle.scoring import risk_backtest
 from forecastle.workspace import Workspace
 
 FloatArray = npt.NDArray[np.float64]
+
+REALISED = 0.9
+"""Share of the bars scored that need a realised variance of their own where that is the target."""
 
 
 def backtest(workspace: Workspace, request: RollingRequest, progress: Progress = silent) -> RiskBacktest:
@@ -41,9 +44,10 @@ def comparison_of(history: History, request: CompareRequest, progress: Progress 
     """Return the comparison on data already in hand.
 
     A model that refuses them (ranges that are not known, a first fit that fails) is named with its reason; raises
-    ``ForecastRefused`` where a naive one refuses, for then there is nothing to compare to.
+    ``ForecastRefused`` where a naive one refuses, for then there is nothing to compare to, or all do;
+    ``RequestInvalid`` where a model is named twice.
     """
-    models = [model_of(spec) for spec in request.models]
+    models = _each_once(request)
     paths: list[RollingForecast] = []
     refused: list[Refusal] = []
     for number, model in enumerate(models):
@@ -62,15 +66,31 @@ def comparison_of(history: History, request: CompareRequest, progress: Progress 
             if model.naive:
                 raise
             refused.append(Refusal(model.label, f"{error.what} {error.why}"))
+    if not paths:
+        raise ForecastRefused(
+            f"No model forecasts {history.candles.instrument}.", f"{refused[0].model}: {refused[0].reason}",
+            "Ask for other models or another range.",
+        )  # fmt: skip
     realized = realized_variance(history, paths[0]) if request.target == "realized" else None
     scored = score(paths, {m.label for m in models if m.naive}, model_of(request.headline).label, realized)
     return replace(scored, refused=tuple(refused))
 
 
+def _each_once(request: CompareRequest) -> list[Model]:
+    """Return the models; losses are kept by label, so that each may stand there once."""
+    models = [model_of(spec) for spec in request.models]
+    labels = [model.label for model in models]
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None:
+        raise RequestInvalid(f"{twice} is named twice.", "A comparison holds each model once.", "Name it once.")
+    return models
+
+
 def realized_variance(history: History, path: RollingForecast) -> FloatArray:
     """Return the realised variance of each bar of a path, shape (n,), in decimals squared.
 
-    A bar whose finer bars are too few has that of its own range. Raises ``DataMissing`` where there are no finer bars.
+    A bar whose finer bars are too few has that of its own range. Raises ``DataMissing`` where there are no finer bars,
+    or where less than ``REALISED`` of the bars have enough of them.
     """
     if history.finer is None or not len(history.finer):
         raise DataMissing(
@@ -80,5 +100,13 @@ def realized_variance(history: History, path: RollingForecast) -> FloatArray:
         )
     measures = measures_of(history)
     targets = path.frame["target_time"].dt.replace_time_zone(None).to_numpy()
-    variance: FloatArray = measures.variance[np.searchsorted(measures.close_time, targets)]
+    rows = np.searchsorted(measures.close_time, targets)
+    share = float(measures.realised[rows].mean())
+    if share < REALISED:
+        raise DataMissing(
+            f"Only {100 * share:.0f} % of the {rows.size} bars of {history.candles.instrument} have enough finer bars.",
+            f"Ranges stand in for the others, and {100 * REALISED:.0f} % have to be measured.",
+            "Choose a range that the finer bars cover, fetch more of them, or leave --target out.",
+        )
+    variance: FloatArray = measures.variance[rows]
     return variance

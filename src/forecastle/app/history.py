@@ -34,10 +34,10 @@ def history_of(workspace: Workspace, request: SeriesRequest, wants: frozenset[Ex
 
     ``finer`` are bars of the same instrument: of the timeframe and source that cover most of the candles, the same
     source first, hours before minutes, and adjusted as the candles are. ``observations`` are the closes of the VIX, for
-    markets with sessions. ``peers``
-    are the other instruments of the same kind and timeframe with ranges and adjusted prices, the 12 that share the
-    longest time with the candles, each with its own finer bars. All is cut where the candles end, and as it was at
-    ``as_of``. Made-up candles meet only made-up peers and have no finer bars: their hours are drawn apart from days.
+    markets with sessions. ``peers`` are the other instruments of the same kind, calendar and timeframe with ranges and
+    adjusted prices, the 12 that share the longest time with the candles, each with its own finer bars. All is cut where
+    the candles end, and as it was at ``as_of``; which series there are to choose from is what the lake holds today.
+    Made-up candles meet only made-up peers and have no finer bars: their hours are drawn apart from days.
     """
     candles = load(workspace, request)
     if not wants:
@@ -113,10 +113,10 @@ def _peers(
     found: dict[str, DatasetInfo] = {}
     own = candles.source.split(",")
     usable = [info for info in catalogue if _is_peer(info, candles)]
-    usable.sort(key=lambda i: (-_overlap(i, candles), i.key.source not in own, -i.rows, i.key.source))
+    usable.sort(key=lambda i: (-_overlap(i, candles), i.key.source not in own, i.key.source))
     for info in usable:
         found.setdefault(info.key.instrument, info)
-    chosen = sorted(found.values(), key=lambda i: (-_overlap(i, candles), -i.rows, i.key.instrument))[:PEERS]
+    chosen = sorted(found.values(), key=lambda i: (-_overlap(i, candles), i.key.instrument))[:PEERS]
     read = [_read(workspace, info, None, candles.end, as_of) for info in chosen]
     return [peer for peer in read if peer is not None]
 
@@ -126,7 +126,8 @@ def _is_peer(info: DatasetInfo, candles: Candles) -> bool:
     return (
         info.key.timeframe == candles.timeframe
         and other != candles.instrument
-        and (other.kind, other.always_open) == (candles.instrument.kind, candles.instrument.always_open)
+        and (other.kind, other.calendar) == (candles.instrument.kind, candles.instrument.calendar)
+        and other.id != IMPLIED[0]
         and info.prices == "ohlc"
         and is_simulated(info.key.source) == candles.simulated
         and (other.always_open or other.kind == "index" or info.adjusted in _ADJUSTED)

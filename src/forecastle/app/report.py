@@ -19,7 +19,7 @@ from forecastle.app.forecast import forecasts_of
 from forecastle.app.rolling import with_burn_in
 from forecastle.errors import ForecastRefused, RequestInvalid
 from forecastle.lake.atomic import write_bytes
-from forecastle.models.fitted_garch import PATHS, SEED
+from forecastle.models._sample import PATHS, SEED
 from forecastle.nouns import Candles, Forecast, History, NewsImpact, TermPoint, VolatilityReport
 from forecastle.ports import FittedModel, Progress, silent
 from forecastle.quality import inspect_candles
@@ -86,11 +86,11 @@ def report_of(history: History, request: CompareRequest, progress: Progress = si
 
 def _fits(history: History, request: CompareRequest) -> dict[str, FittedModel]:
     """Return the fits behind the forecasts by label; a model that refuses has none, and is named so."""
-    recent, fits = history.recent(request.window), {}
+    fits = {}
     for model in (model_of(spec) for spec in request.models):
         if not model.naive:
             with contextlib.suppress(ForecastRefused):
-                fits[model.label] = model.fit(recent)
+                fits[model.label] = model.fit(model.sees(history, request.window))
     return fits
 
 

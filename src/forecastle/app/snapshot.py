@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
-from forecastle.models.fitted_garch import PATHS, SEED
+from forecastle.models._sample import PATHS, SEED
 from forecastle.nouns import Instrument
 from forecastle.sources.bundled import FILES, Bundled
 

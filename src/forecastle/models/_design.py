@@ -24,7 +24,7 @@ SPANS = {True: (7, 30, 90, 365), False: (5, 22, 66, 252)}
 """Bars of a week, a month, a quarter and a year, of markets that never close and of those with sessions."""
 FLOOR = 0.01
 """Variances below a hundredth of the month's are raised to it: a bar that stood still has no logarithm."""
-_CAP = 10.0
+_CAP = 4.0
 _FRESH = 5
 """Bars after which the last value of another series is too old to say anything."""
 

@@ -138,9 +138,13 @@ class RollsByPath(ABC):
     def path(self, history: History, window: int, refit_every: int, progress: Progress = silent) -> VariancePath:
         """Return the forecasts of all returns, parameters estimated at ``refit_rows``."""
 
+    def sees(self, history: History, window: int) -> History:
+        """Return all of the history: a row looks back on everything before it."""
+        return history
+
     def ahead(self, history: History, horizon: int, window: int) -> Forecast:
-        """Return the forecast of the next ``horizon`` bars; it looks back on all of the history, as a row does."""
-        return self.fit(history).forecast(horizon)
+        """Return the forecast of the next ``horizon`` bars."""
+        return self.fit(self.sees(history, window)).forecast(horizon)
 
     def roll(self, history: History, plan: Plan, progress: Progress = silent) -> Rolled:
         """Return one-step forecasts of the bars after the burn-in.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,10 @@ PATIENCE = 22
 class RollsByRefitting:
     """A model that is walked forward through its ``fit`` and ``one_step`` on returns alone."""
 
-    wants: ClassVar[frozenset[Extra]] = frozenset()
+    @property
+    def wants(self) -> frozenset[Extra]:
+        """Return nothing: returns are enough."""
+        return frozenset()
 
     if TYPE_CHECKING:
 
@@ -57,18 +60,22 @@ class RollsByRefitting:
             progress(done, len(starts), f"{history.candles.instrument} {self.label}")
         return Rolled(joined(steps), np.concatenate(fresh), len(starts), failed)
 
+    def sees(self, history: History, window: int) -> History:
+        """Return the last ``window`` returns."""
+        return history.recent(window)
+
     def ahead(self, history: History, horizon: int, window: int) -> Forecast:
         """Return the forecast of the next ``horizon`` bars by a fit to the last ``window`` returns.
 
         Where that fit does not converge, the last good one of the ``PATIENCE`` bars before is filtered up to now, and
         the forecast is ``stale``. Raises ``ForecastRefused`` where there is none, or where the data are refused.
         """
-        recent = history.recent(window)
+        recent = self.sees(history, window)
         fitted = self.fit(recent)
         if fitted.status.converged:
             return fitted.forecast(horizon)
         for bars in range(1, min(PATIENCE, len(history) - window) + 1):
-            earlier = history.before(bars).recent(window)
+            earlier = self.sees(history.before(bars), window)
             older = self._try(earlier)
             if older is not None:
                 return self._stale(older, recent, horizon, earlier.candles.end)

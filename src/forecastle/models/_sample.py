@@ -100,6 +100,10 @@ class Sample:
         )  # fmt: skip
 
 
+PATHS = 20_000
+SEED = 20261120
+"""Of the simulated paths behind horizons above one bar; fixed, so that the same data give the same forecast."""
+
 MAX_HORIZON = 250
 """Bars. Beyond about a trading year a one-bar volatility model says nothing that the average does not."""
 

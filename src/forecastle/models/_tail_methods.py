@@ -93,7 +93,8 @@ class FilteredHistorical:
     def latest(self, own: Standard, z: FloatArray, past: FloatArray, levels: FloatArray, at: FloatArray) -> FloatArray:
         """Return the quantiles of the residuals before the last row."""
         known = np.concatenate([past, z[:-1]])[-self.memory :]
-        return self.of(np.sort(known)[None, :], at).quantiles[0]
+        quantiles: FloatArray = self.of(np.sort(known)[None, :], at).quantiles[0]
+        return quantiles
 
     def of(self, ordered: FloatArray, levels: FloatArray) -> Standard:
         """Return quantiles and tails of samples sorted from below, shape (rows, m)."""

@@ -7,11 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from forecastle.models._sample import PATHS, SEED
+
 FloatArray = npt.NDArray[np.float64]
 
-PATHS = 20_000
-SEED = 20261120
-"""Fixed, so that the same data give the same forecast."""
 FEWEST = 100
 """Residuals; with fewer of them the volatility along a path stays as it is."""
 _MOST_PERSISTENT = 0.9995

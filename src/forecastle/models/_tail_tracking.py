@@ -29,8 +29,8 @@ class Conformal:
     the median "breach" means above the quantile.
 
     Where two levels would cross they are put in order (Chernozhukov, Fernandez-Val and Galichon 2010). Expected
-    shortfall is that of the corrected quantiles, so that it always lies beyond them: see :func:`means_below`. ``speed`` was chosen on simulated data and on the
-    daily series of ../shared/data.
+    shortfall is that of the corrected quantiles, so that it always lies beyond them: see :func:`means_below`. ``speed``
+    was chosen on simulated markets, and on daily series of coins, stocks and indices.
     """
 
     base: TailMethod = field(default_factory=ResidualT)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.models._recursions import FIGARCH_LAGS, HARCH_LAGS, MIDAS_LAGS
+from forecastle.models._sample import SEED
 
 if TYPE_CHECKING:
     from forecastle.models.garch import GarchModel
@@ -18,7 +19,6 @@ FloatArray = npt.NDArray[np.float64]
 
 _QUIET: dict[str, Any] = {"disp": "off", "show_warning": False}
 _STARTS = 4
-_SEED = 20261120
 _SPREAD = 0.4
 
 
@@ -90,7 +90,7 @@ def _first_start(specification: Any) -> FloatArray:
 
 def _other_starts(specification: Any, centre: FloatArray) -> Iterator[FloatArray]:
     """Yield starting points around ``arch``'s own, drawn nearer to it until they meet its constraints."""
-    rng = np.random.default_rng(_SEED)
+    rng = np.random.default_rng(SEED)
     a, b = _constraints(specification, centre.size)
     for _ in range(_STARTS):
         away = centre * (np.exp(_SPREAD * rng.standard_normal(centre.size)) - 1.0)

@@ -19,7 +19,7 @@ from forecastle.models.ewma import Ewma
 from forecastle.models.garch import GarchModel
 from forecastle.models.har import MINIMUM_RETURNS, REFIT_EVERY, LogHar, history_in
 from forecastle.models.pooled import PooledHar
-from forecastle.nouns import Candles, FitStatus, Forecast, History, Returns
+from forecastle.nouns import Candles, FitStatus, History, Returns
 from forecastle.ports import Extra, FittedModel, Model, Plan, Progress, silent
 
 FloatArray = npt.NDArray[np.float64]
@@ -61,9 +61,9 @@ class Combined(RollsByPath):
         members = self.members(history)
         return self._combined([m.path(history, window, refit_every, progress) for m in members], history)
 
-    def ahead(self, history: History, horizon: int, window: int) -> Forecast:
-        """Return the forecast of the next ``horizon`` bars; members of returns alone look at the last ``window``."""
-        return self.fit(history.recent(window) if _only_returns(history, window) else history).forecast(horizon)
+    def sees(self, history: History, window: int) -> History:
+        """Return all of the history; members of returns alone look at the last ``window``."""
+        return history.recent(window) if _only_returns(history, window) else history
 
     def fit(self, x: History | Candles | Returns | FloatArray) -> FittedVariance:
         """Fit every member to a history, to candles or to a 1-d array of log returns in decimals; at least 50 returns.

@@ -29,7 +29,7 @@ from forecastle.models._likelihood import (
     share,
 )
 from forecastle.models._rolling import RollsByRefitting
-from forecastle.models._sample import Fitted, Sample, location_scale
+from forecastle.models._sample import PATHS, SEED, Fitted, Sample, location_scale
 from forecastle.nouns import (
     Candles,
     Distribution,
@@ -46,9 +46,6 @@ FloatArray = npt.NDArray[np.float64]
 Dist = Literal["normal", "t"]
 
 MINIMUM_RETURNS = 250
-PATHS = 20_000
-SEED = 20261120
-"""Of the simulated paths behind horizons above one bar; fixed, so that the same data give the same forecast."""
 NAMES = ("mu", "omega", "rho", "phi", "alpha", "beta", "nu")
 
 

@@ -17,8 +17,7 @@ from forecastle.models._correlations import correlation_path, correlation_terms
 from forecastle.models._likelihood import AT_BOUND, NEARLY_ONE, coordinate, maximise, share
 from forecastle.models._maximise import Kernel, variances
 from forecastle.models._maximise import maximise as maximise_garch
-from forecastle.models._sample import Sample
-from forecastle.models.component_garch import PATHS, SEED
+from forecastle.models._sample import PATHS, SEED, Sample
 from forecastle.nouns import Candles, Empirical, FitStatus
 from forecastle.nouns.portfolio import JointReturns, portfolio_sigma
 from forecastle.ports import Progress, silent

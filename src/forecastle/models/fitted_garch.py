@@ -18,7 +18,7 @@ from forecastle.models._innovations import DIST_NAMES, Innovations
 from forecastle.models._kernels import backcast
 from forecastle.models._means import Mean, least_squares
 from forecastle.models._recursions import Recursion, recursion_of
-from forecastle.models._sample import Fitted, Sample, location_scale
+from forecastle.models._sample import PATHS, SEED, Fitted, Sample, location_scale
 from forecastle.nouns import Distribution, Empirical, FitStatus, FitSummary, Forecast
 from forecastle.nouns.fit import half_life
 from forecastle.ports import OneStep
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-PATHS = 20_000
-SEED = 20261120
-"""Of the simulated paths behind horizons above one bar; fixed, so that the same data give the same forecast."""
 UNIT_ROOT = 0.9999
 _REVERTING = 0.999
 _BOUND = 1e-6

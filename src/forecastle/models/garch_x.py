@@ -29,9 +29,9 @@ from forecastle.models._likelihood import (
     share,
 )
 from forecastle.models._regressors import RANGE, regressors_of
-from forecastle.models._rolling import joined, no_first_fit, refuse_dead, rows_of
-from forecastle.models._sample import Fitted, Sample, location_scale
-from forecastle.models.component_garch import PATHS, SEED, innovations, known_innovations
+from forecastle.models._rolling import RollsByRefitting, joined, no_first_fit, refuse_dead, rows_of
+from forecastle.models._sample import PATHS, SEED, Fitted, Sample, location_scale
+from forecastle.models.component_garch import innovations, known_innovations
 from forecastle.nouns import (
     Candles,
     Distribution,
@@ -51,7 +51,7 @@ MINIMUM_RETURNS = 250
 
 
 @dataclass(frozen=True)
-class GarchX:
+class GarchX(RollsByRefitting):
     """``s2[t] = omega + alpha e[t-1]^2 + beta s2[t-1] + sum_k delta_k x_k[t-1]``, ``r[t] = mu + e[t]``.
 
     Engle (2002), "New frontiers for ARCH models", with ``x >= 0`` known at the close before bar t and
@@ -159,9 +159,9 @@ class GarchX:
         good: FittedGarchX | None = None
         steps, fresh, failed = [], [], 0
         for done, start in enumerate(starts, 1):
-            fitted = self._try(returns.values, known, start, plan.window)
+            fitted = self._attempt(returns.values, known, start, plan.window)
             failed += fitted is None
-            good = fitted or good or self._last_good(returns.values, known, start, plan)
+            good = fitted or good or self._last_fit(returns.values, known, start, plan)
             if good is None:
                 raise no_first_fit(self.label, history.candles, plan.window)
             stop = min(start + plan.refit_every, rows) - 1 + plan.window
@@ -172,15 +172,15 @@ class GarchX:
             progress(done, len(starts), f"{history.candles.instrument} {self.label}")
         return Rolled(joined(steps), np.concatenate(fresh), len(starts), failed)
 
-    def _last_good(self, returns: FloatArray, known: FloatArray, start: int, plan: Plan) -> FittedGarchX | None:
+    def _last_fit(self, returns: FloatArray, known: FloatArray, start: int, plan: Plan) -> FittedGarchX | None:
         """Return the latest good fit on the grid before ``start``."""
         for begin in range(start - plan.refit_every, -1, -plan.refit_every):
-            fitted = self._try(returns, known, begin, plan.window)
+            fitted = self._attempt(returns, known, begin, plan.window)
             if fitted is not None:
                 return fitted
         return None
 
-    def _try(self, returns: FloatArray, known: FloatArray, start: int, window: int) -> FittedGarchX | None:
+    def _attempt(self, returns: FloatArray, known: FloatArray, start: int, window: int) -> FittedGarchX | None:
         """Fit to one window; None where the fit failed."""
         try:
             fitted = self.fit_with(returns[start : start + window], known[start : start + window + 1])

@@ -31,8 +31,8 @@ from forecastle.models._likelihood import (
 )
 from forecastle.models._regimes import regime_filter, regime_gradient, regime_rolling
 from forecastle.models._rolling import RollsByRefitting
-from forecastle.models._sample import Fitted, Sample
-from forecastle.models.component_garch import PATHS, SEED, innovations, known_innovations
+from forecastle.models._sample import PATHS, SEED, Fitted, Sample
+from forecastle.models.component_garch import innovations, known_innovations
 from forecastle.nouns import Candles, Distribution, Empirical, FitStatus, FitSummary, History, Returns
 from forecastle.nouns.mixture import Mixture, mixture_quantiles, mixture_tails
 from forecastle.ports import OneStep

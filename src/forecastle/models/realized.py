@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ LAST_SHARE = 0.25
 MISPRINT = 100.0
 """A variance of more than so many times the usual one, and more than the bar's own squared return, is a bad print."""
 _USUAL, _LEAST_USUAL, _USUAL_STEP = 250, 30, 10
+_HOUR = timedelta(hours=1)
 _PARKINSON = 1.0 / (4.0 * math.log(2.0))
 _GARMAN_KLASS = 2.0 * math.log(2.0) - 1.0
 _BIPOWER = math.pi / 2.0
@@ -91,9 +93,13 @@ def measures_of(history: History) -> Measures:
     whole_range = bar_range + gap**2
     spread = np.where(realised, inside.spread, whole_range * _scale_before(inside.spread, whole_range))
     turnover = candles.frame["close"].to_numpy() * candles.frame["volume"].to_numpy()
-    measured = (variance, spread, bar_range, inside.down, inside.bipower, inside.last, inside.last_spread)
+
+    def limited(values: FloatArray) -> FloatArray:
+        return believable(values, returns)
+
     return Measures(
-        candles.times("close_time"), returns, *(believable(values, returns) for values in measured),
+        candles.times("close_time"), returns, limited(variance), limited(spread), limited(bar_range),
+        limited(inside.down), limited(inside.bipower), limited(inside.last), limited(inside.last_spread),
         np.where(turnover > 0, turnover, np.nan), realised, ranged, history.finer is not None,
     )  # fmt: skip
 
@@ -249,10 +255,11 @@ def _is_late(candles: Candles, finer: Candles, bar: IntArray) -> BoolArray:
 def _enough(candles: Candles, finer: Candles, counts: IntArray) -> BoolArray:
     """Return which bars have at least 80 % of their finer bars.
 
-    How many there are says the clock where the market never closes, else the median of the bars before and this one.
+    How many there are says the clock where the market never closes and the finer bars are hours, else the median of the
+    bars before and this one: in many minutes nobody trades.
     """
     whole, part = step_of(candles.timeframe), step_of(finer.timeframe)
-    if candles.instrument.always_open and whole is not None and part is not None:
+    if candles.instrument.always_open and whole is not None and part is not None and part >= _HOUR:
         return np.asarray(counts >= COMPLETE * float(whole / part))
     padded = np.r_[np.full(29, np.nan), np.where(counts > 0, counts, np.nan)]
     windows = np.lib.stride_tricks.sliding_window_view(padded, 30)

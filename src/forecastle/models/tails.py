@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.errors import ForecastRefused
-from forecastle.models._sample import location_scale
+from forecastle.models._sample import PATHS, location_scale
 from forecastle.models._tail_methods import Standard, TailMethod
-from forecastle.models._tail_paths import PATHS, Reaction, reaction, sums
+from forecastle.models._tail_paths import Reaction, reaction, sums
 from forecastle.nouns import Candles, Distribution, Empirical, FitStatus, FitSummary, Forecast, History, Returns
 from forecastle.nouns.forecast import LEVELS
 from forecastle.ports import Extra, FittedModel, Model, OneStep, Plan, Progress, Rolled, silent
@@ -72,6 +72,10 @@ class Tailed:
     def wants(self) -> frozenset[Extra]:
         """Return what the model looks at."""
         return self.model.wants
+
+    def sees(self, history: History, window: int) -> History:
+        """Return what the model looks at."""
+        return self.model.sees(history, window)
 
     def roll(self, history: History, plan: Plan, progress: Progress = silent) -> Rolled:
         """Return the model's roll with the method's quantiles and ES.

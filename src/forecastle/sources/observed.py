@@ -38,7 +38,8 @@ class ObservedFile:
 def read_observed(request: ObservationsRequest) -> ObservedFile:
     """Read the values of one column; ``known_at`` is the moment they are about and ``known_after``.
 
-    With ``session_close`` the value of a date is about that session and known at its close. Empty cells are left out
+    With ``session_close`` the value of a date is about that session and known at its close, with
+    ``session_close+15m`` a quarter of an hour later, as the VIX is. Empty cells are left out
     and counted. Raises ``DataMissing`` or ``DataInvalid`` as for candles, ``DataInvalid`` too where a value is no
     number, or one moment has several values.
     """
@@ -92,7 +93,7 @@ def _values(table: RawTable, column: str) -> pl.Series:
 
 def _timeframe(table: RawTable, about: str, request: ObservationsRequest) -> Timeframe:
     """Return ``1d`` where the times are dates: only then they need no zone."""
-    if request.known_after == SESSION_CLOSE:
+    if request.known_after.startswith(SESSION_CLOSE):
         return "1d"
     if request.time_format:
         return "1m" if _CLOCK.search(request.time_format) else "1d"
@@ -102,7 +103,7 @@ def _timeframe(table: RawTable, about: str, request: ObservationsRequest) -> Tim
 
 def _known(times: pl.Series, request: ObservationsRequest) -> tuple[pl.Series, pl.Series]:
     """Return what the values are about, and when they became known: never before."""
-    if request.known_after != SESSION_CLOSE:
+    if not request.known_after.startswith(SESSION_CLOSE):
         number, unit = int(request.known_after[:-1]), request.known_after[-1]
         after = timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[unit]: number})
         return times, times + after
@@ -118,7 +119,8 @@ def _known(times: pl.Series, request: ObservationsRequest) -> tuple[pl.Series, p
             f"{times[row]:%Y-%m-%d} is no session of {request.instrument.calendar} (data row {row + 1}).",
             "A value of a day without a session has no close to be known at.", "Say how long after, such as 1d.",
         )  # fmt: skip
-    return bars.opens, bars.closes
+    later = timedelta(minutes=int(request.known_after.removeprefix(SESSION_CLOSE).strip("+m") or 0))
+    return bars.opens, bars.closes + later
 
 
 def _one_value_each(kept: pl.DataFrame, request: ObservationsRequest) -> None:
