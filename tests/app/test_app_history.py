@@ -76,7 +76,9 @@ def test_peers_are_the_longest_and_not_many(workspace: Workspace) -> None:
         workspace.lake.write(make_candles(n, instrument=f"C{number:02d}-USDT", start="2022-01-01"))
     workspace.lake.write(make_candles(40, instrument="BTC-USDT", start="2022-01-01"))
     peers = history_of(workspace, _request("BTC-USDT"), ALL).peers
-    assert [len(p) for p in peers] == sorted(lengths.tolist(), reverse=True)[:PEERS]
+    left = sorted(set(lengths.tolist()) - {len(p) for p in peers})
+    assert len(peers) == PEERS
+    assert min(len(p) for p in peers) > max(left) - 4, "by overlap in tenths of 40 bars"
 
 
 def test_closes_alone_have_no_ranges_to_lend(workspace: Workspace) -> None:

@@ -60,7 +60,7 @@ def import_(
     value: Annotated[str | None, typer.Option("--value", help="The column of the observations.")] = None,
     about: Annotated[str | None, typer.Option("--about", help="The column of the times they are about.")] = None,
     known_after: Annotated[
-        str | None, typer.Option("--known-after", help="Known 0h, 1d, ... after it, at session_close or session_close+15m.")
+        str | None, typer.Option("--known-after", help="Known 0h, 1d, ... after it, or at session_close[+15m].")
     ] = None,
     map_: Annotated[
         Path | None, typer.Option("--map", metavar="FILE", help="What is what in a folder, as TOML.")
