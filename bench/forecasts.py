@@ -54,6 +54,7 @@ COINS = ("ADA", "BNB", "BTC", "DOGE", "ETH", "LTC", "SOL", "XRP")
 HOURLY = ("binance_2017_2022", "binance_2021_2025", "binance_2024a", "binance_2024b")
 DAILY = ("index/1d/ibkr", "stocks/1d/ibkr")
 LEAST_HOURS = 20
+HOLE = np.timedelta64(14, "D")
 LEVELS = np.array([0.01])
 GARCH = "GARCH(1,1)-t, 1,000"
 OF_RETURNS: tuple[Model, ...] = (
@@ -202,7 +203,7 @@ def tables(title: str, markets: Sequence[Market], models: Sequence[RollsByPath],
         every[market.name] = losses_of(market, paths)
         closes = market.history.returns.target_time[np.isfinite(every[market.name][GARCH])]
         days = (closes - np.timedelta64(1, "us")).astype("datetime64[D]")  # a UTC day closes at the midnight after it
-        spans[market.name] = f"{days.size:,} days, {days[0]} to {days[-1]}"
+        spans[market.name] = f"{days.size:,} days, {_periods(days)}"
     names = list(dict.fromkeys(name for loss in every.values() for name in loss))
     when = {m.name: m.history.returns.target_time for m in markets}
     yield f"### {title}\n"
@@ -216,6 +217,12 @@ def tables(title: str, markets: Sequence[Market], models: Sequence[RollsByPath],
         (name, spans[name], *(f"{np.nanmean(loss[n]) / np.nanmean(loss[GARCH]):.3f}" for n in shown))
         for name, loss in every.items()
     ])  # fmt: skip
+
+
+def _periods(days: npt.NDArray[np.datetime64]) -> str:
+    """Return the first and last day of each stretch of days with no hole of more than two weeks."""
+    stretches = np.split(days, np.flatnonzero(np.diff(days) > HOLE) + 1)
+    return ", ".join(f"{part[0]} to {part[-1]}" for part in stretches)
 
 
 def _mean_ratio(

@@ -34,8 +34,10 @@ DIRTY = "dirty"
 CHOSEN_UNTIL = datetime(2023, 1, 1, tzinfo=UTC)
 WINDOW, SHORT_WINDOW, LEAST = 1000, 500, 750
 """Returns a fit looks back on, where the series is long or short, and the candles below which a series is left out."""
+REFIT = 10
+"""Bars between refits: EGARCH with skewed t takes milliseconds a window, and there are a quarter of a million."""
 
-NOTE = """Each instrument once, in its longest source (known-dirty files left out); every model refitted every bar on
+NOTE = """Each instrument once, in its longest source (known-dirty files left out); every model refitted every {refit} bars on
 the {window} returns before it ({short} where there are fewer than twice {window} candles), one step ahead. QLIKE is on
 squared returns, lower is better. An edge counts where the best model beats *every* naive forecast at 5 % shared among
 the models tried (Diebold-Mariano with Newey-West errors); everything else is "no proven edge", and "naive" means that
@@ -88,7 +90,12 @@ def tell(workspace: Workspace, series: Sequence[DatasetInfo], start: datetime | 
     for info in series:
         window = WINDOW if info.rows >= 2 * WINDOW else SHORT_WINDOW
         request = build(
-            CompareRequest, instrument=info.key.instrument, source=info.key.source, window=window, start=start
+            CompareRequest,
+            instrument=info.key.instrument,
+            source=info.key.source,
+            window=window,
+            refit_every=REFIT,
+            start=start,
         )
         print(f"{info.key.instrument} {info.key.source} {info.rows}", file=sys.stderr, flush=True)  # noqa: T201
         try:
@@ -179,7 +186,7 @@ def main() -> None:
         told = list(tell(workspace, series))
         late = [t.info for t in told if isinstance(t, Told) and t.info.last_close >= datetime(2023, 9, 1, tzinfo=UTC)]
         later = list(tell(workspace, late, CHOSEN_UNTIL))
-    note = NOTE.format(window=WINDOW, short=SHORT_WINDOW)
+    note = NOTE.format(window=WINDOW, short=SHORT_WINDOW, refit=REFIT)
     parts = [
         "# Every model on every series", f"Remake: `make volatility DATA=FOLDER`.\n\n{note}",
         section("All years", told), section("The years after 2022, which chose nothing", later),

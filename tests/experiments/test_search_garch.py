@@ -63,7 +63,7 @@ def test_the_loss_is_out_of_sample(tracked: Tracked) -> None:
             ratio = max(returns[i] ** 2, 1e-8) / sigma**2
             losses.append(ratio - np.log(ratio) - 1.0)
     (ours,) = [t.qlike for t in tracked.result.trials if t.model == "GARCH(1,1)-t"]
-    assert ours == pytest.approx(np.mean(losses), rel=1e-4), "a rolled fit ends near the single one, not bit for bit"
+    assert ours == pytest.approx(np.mean(losses), rel=5e-4), "a rolled fit ends near the single one, not bit for bit"
 
 
 def test_the_remark_says_when_another_model_forecasts_better(tracked: Tracked) -> None:

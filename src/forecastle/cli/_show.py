@@ -80,7 +80,10 @@ def forecasts(items: Sequence[Forecast], refused: Sequence[Refusal] = (), missin
     apart = 1 if len(items) > 1 and first.model.startswith(COMBINED) else 0
     shown: list[RenderableType] = [table(title, columns, rows, apart), span + year]
     if missing:
-        shown.append(f"Note: the returns behind it reach across {missing} missing bars: see forecastle quality.")
+        shown.append(
+            f"Note: {missing} bars are missing in the stretch looked at; returns across them are left out: "
+            "see forecastle quality."
+        )
     shown += [f"No forecast by {r.model}: {r.reason}" for r in refused]
     return marked(first.source, shown)
 

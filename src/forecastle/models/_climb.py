@@ -20,7 +20,6 @@ from forecastle.models._evaluate import (
     VOL,
     O,
     P,
-    Q,
     collapsed,
     evaluate,
     log_contraction,
@@ -49,8 +48,20 @@ _OLD = 6
 _CLOSE = 0.3
 """A promise below which the curvature has to be exact."""
 _MOST_CUTS = 12
+_DOUBT = 1e3
+"""What a promise by a mended curvature may be short of."""
 _NEAR = 0.02
 """Coordinates this near to a known optimum will end there."""
+
+
+@inner
+def _difference(spec: IntArray, theta: FloatArray, place: int) -> float:
+    """Return how far a coordinate is moved: mu of an EGARCH over some kinks at least."""
+    if place < spec[MEAN]:
+        return 1e-3
+    if place == spec[MEAN] and spec[VOL] == GARCH:
+        return 1e-4 * max(theta[place], 1e-4)
+    return 1e-5
 
 
 @spliced
@@ -65,27 +76,26 @@ def curvature(
     slope: FloatArray,
     inverse: FloatArray,
 ) -> bool:
-    """Leave the inverse Hessian at ``theta``, from forward differences of the gradient; False if it was mended.
+    """Leave the inverse Hessian at ``theta``, from differences of the gradient; False if it was mended.
+
+    Forward differences do for GARCH; the gradient of an EGARCH with long memory bends too much for them.
 
     Across a bound that holds, the likelihood may bend the other way: there the Hessian is stiffened, which changes
     nothing along the bound (as an augmented Lagrangian does).
     """
     k = theta.size
-    shape = spec[MEAN] + 1 + spec[P] + spec[O] + spec[Q]
-    moved, there, hessian = theta.copy(), np.empty(k), np.zeros((k, k))
+    moved, there, back, hessian = theta.copy(), slope.copy(), slope.copy(), np.zeros((k, k))
     for i in range(k):
-        h = 1e-4 if spec[VOL] == EGARCH else 1e-5
-        if i < spec[MEAN]:
-            h *= 100.0
-        elif i == spec[MEAN] and spec[VOL] == GARCH:
-            h = 1e-4 * max(theta[i], 1e-4)
-        elif i >= shape:
-            h = 1e-5
+        h = _difference(spec, theta, i)
         moved[i] = theta[i] + h
         evaluate(spec, moved, returns, presample, work, there)
+        if spec[VOL] == EGARCH:
+            moved[i] = theta[i] - h
+            evaluate(spec, moved, returns, presample, work, back)
+            h *= 2.0
         moved[i] = theta[i]
         for j in range(k):
-            change = 0.5 * (there[j] - slope[j]) / h
+            change = 0.5 * (there[j] - back[j]) / h
             hessian[i, j] += change if math.isfinite(change) else 0.0
     for i in range(k):
         for j in range(i + 1):
@@ -144,13 +154,13 @@ def climb(
             age = _OLD
     if not settled:
         evaluate(spec, theta, returns, presample, work, slope)
-    return value, promise, start - value
+    return value, promise if exact else _DOUBT * promise, start - value
 
 
 @inner
 def _at_rest(promise: float, enough: float, exact: bool, fresh: bool) -> bool:
     """Return whether a promise is small enough: one by a mended curvature says too little."""
-    return (exact and promise < enough) or (fresh and promise < 1e-3 * enough)
+    return (exact and promise < enough) or (fresh and _DOUBT * promise < enough)
 
 
 @spliced
@@ -236,13 +246,14 @@ def search(
     known: FloatArray,
     theta: FloatArray,
     inverse: FloatArray,
+    rival: FloatArray,
     work: FloatArray,
 ) -> tuple[float, int]:
     """Climb from the best start of each family, and keep the best of the best rank.
 
     ``starts`` has shape (families, variants, k). A climb that comes near ``known`` (a sound optimum, NaN for none;
-    overwritten) is left. Without a sound optimum an EGARCH is climbed again with alpha held.
-    Returns the value and the rank; ``work`` is left at it.
+    overwritten) is left. Without a sound optimum an EGARCH is climbed again with alpha held. ``rival`` takes a sound
+    optimum that another one beats. Returns the value and the rank; ``work`` is left at it.
     """
     families, k = starts.shape[0], starts.shape[2]
     trial, trial_inverse, slope = np.empty(k), np.empty((k, k)), np.empty(k)
@@ -252,7 +263,7 @@ def search(
         held = attempt // families
         if attempt == families and (spec[VOL] == GARCH or math.isfinite(known[0])):
             break
-        _choose(spec, starts[attempt % families], returns, presample, work, slope, trial)
+        _choose(spec, starts[attempt % families], held, returns, presample, work, slope, trial)
         trial_inverse[0, 0] = math.nan
         value, promise, _ = climb(spec, rules, limits[held], returns, presample, known, trial, trial_inverse, work)
         if near(trial, known):
@@ -261,11 +272,15 @@ def search(
         if held and quality == SOUND:
             quality = HELD
         if quality > best_rank or (quality == best_rank and value < best):
+            if best_rank >= NO_NEWS:
+                copy_to(rival, theta)
             best, best_rank = value, quality
             copy_to(theta, trial)
             copy_to(inverse.reshape(k * k), trial_inverse.reshape(k * k))
             if quality >= HELD:
                 copy_to(known, trial)
+        elif quality >= NO_NEWS:
+            copy_to(rival, trial)
     evaluate(spec, theta, returns, presample, work, slope)
     return best, best_rank
 
@@ -274,6 +289,7 @@ def search(
 def _choose(
     spec: IntArray,
     variants: FloatArray,
+    held: int,
     returns: FloatArray,
     presample: float,
     work: FloatArray,
@@ -288,3 +304,6 @@ def _choose(
         if value < lowest:
             lowest = value
             copy_to(theta, variants[variant])
+    first = spec[MEAN] + 1
+    for i in range(first, first + spec[P]):
+        theta[i] = max(theta[i], 0.0) if held else theta[i]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from forecastle.models._reports import report_terms
 from forecastle.models.realized import Measures, measures_of, measures_of_returns, trailing_mean
 from forecastle.nouns import Candles, History, Observations
 from forecastle.sessions import Times, calendar, is_intraday, step_of
@@ -127,7 +128,8 @@ def terms_of(history: History) -> Terms:
         measures = measures_of(history)
         base, columns = own_terms(measures, SPANS[history.candles.instrument.always_open])
         step = step_of(history.candles.timeframe) or np.timedelta64(31, "D")
-        found = Terms(measures.close_time, step, base, columns | _season(history.candles), measures)
+        columns |= _season(history.candles) | _reports(history.candles)
+        found = Terms(measures.close_time, step, base, columns, measures)
         _TERMS[history.candles] = (history.finer, found)
     return found
 
@@ -209,6 +211,13 @@ def _season(candles: Candles) -> dict[str, FloatArray]:
     return columns
 
 
+def _reports(candles: Candles) -> dict[str, FloatArray]:
+    """Return the terms of quarterly reports, for the days of stocks (those of funds have next to nothing to say)."""
+    if candles.instrument.kind != "stock" or candles.timeframe != "1d" or not len(candles):
+        return {}
+    return report_terms(candles, _next_closes(candles, candles.times("close_time")))
+
+
 def _next_closes(candles: Candles, closes: Times) -> Times:
     """Return when the bar closes that the calendar has after each, shape (n,)."""
     market = calendar(candles.instrument.calendar)
@@ -239,16 +248,20 @@ def _as_known(term: Terms, name: str, moments: Times) -> FloatArray:
 
 
 def _implied(own: Terms, implied: Sequence[Observations], history: History) -> dict[str, FloatArray]:
-    """Return the log of implied variance a bar over the month's, and what the index is to its own mean of a month."""
+    """Return the log of implied variance a bar over the month's, and what the index is to its own mean of a month.
+
+    ``excess`` is the first to its own mean of a year: a stock is not as volatile as the index that options are on.
+    """
     columns = {}
     candles = history.candles
     periods = candles.calendar.periods_per_year(candles.timeframe)
     for observed in implied:
         sigma = _latest(observed, own.close_time) / 100.0  # an index of 16 means 16 % a year
-        usual = trailing_mean(sigma, SPANS[candles.instrument.always_open][1])
+        _, month, _, year = SPANS[candles.instrument.always_open]
         name = f"implied_{observed.instrument.base.lower()}"
         columns[name] = np.log(sigma**2 / periods) - own.base
-        columns[f"{name}_change"] = 2.0 * np.log(sigma / usual)
+        columns[f"{name}_excess"] = columns[name] - trailing_mean(columns[name], year)
+        columns[f"{name}_change"] = 2.0 * np.log(sigma / trailing_mean(sigma, month))
     return columns
 
 

@@ -19,10 +19,22 @@ LARGEST_LAMBDA = 0.9999
 """Of degrees of freedom and skew: the bounds of ``arch``."""
 _HELD = -1e3
 """A limit that is none until it is lifted to zero."""
-_GARCH = (((0.05, 0.94), (0.03, 0.965)), ((0.10, 0.85), (0.15, 0.75)), ((0.25, 0.40), (0.08, 0.3)))
-"""Families of (sum of news weights, sum of betas): long memory, middle, short."""
-_EGARCH = (((0.10, 0.985), (0.20, 0.97)), ((0.20, 0.90), (0.35, 0.80)), ((0.30, 0.50), (0.15, 0.0)))
-_TAILS = {"normal": ((),), "t": ((6.0,),), "skewt": ((6.0, 0.0),)}
+_GARCH = (
+    ((0.01, 0.988), (0.03, 0.965)),
+    ((0.05, 0.94), (0.02, 0.979)),
+    ((0.10, 0.85), (0.15, 0.75)),
+    ((0.30, 0.40), (0.45, 0.50)),
+)
+"""Families of (sum of news weights, sum of betas): slow, usual, quicker, quick."""
+_EGARCH = (
+    ((0.10, -0.05, 0.985), (0.20, -0.10, 0.97), (0.05, -0.10, 0.98)),
+    ((0.20, -0.10, 0.90), (0.35, -0.15, 0.80), (0.15, -0.20, 0.92)),
+    ((0.30, -0.15, 0.50), (0.15, -0.05, 0.00), (0.30, 0.10, 0.60)),
+    ((-0.04, -0.20, 0.98), (-0.02, -0.10, 0.99), (0.02, 0.10, 0.98)),
+)
+"""Families of (sums of alphas, gammas, betas): slow, usual, quick, and next to nothing but leverage."""
+_TAILS: dict[str, tuple[float, ...]] = {"normal": (), "t": (1.0 / 6.0,), "skewt": (1.0 / 6.0, 0.0)}
+_Family = tuple[tuple[float, ...], ...]
 
 
 def feasible_set(vol: str, p: int, o: int, q: int, dist: str, mean: str) -> tuple[FloatArray, FloatArray]:
@@ -64,29 +76,26 @@ def feasible_set(vol: str, p: int, o: int, q: int, dist: str, mean: str) -> tupl
 
 def starting_points(vol: str, p: int, o: int, q: int, dist: str, mean: str) -> FloatArray:
     """Return starting coordinates, shape (families, variants, k), for returns of mean zero and variance one."""
-    families = _GARCH if vol == "garch" else _EGARCH
-    leverage = (0.0,) if o == 0 else ((0.0, 0.8) if vol == "garch" else (-0.5, 0.0))
-    return np.array(
-        [
-            [
-                [0.0] * (mean == "constant") + _weights(vol, p, o, q, news, memory, side) + _inverse_first(tail)
-                for (news, memory), side, tail in itertools.product(family, leverage, _TAILS[dist])
-            ]
-            for family in families
-        ]
-    )
+    families = [_garch_weights(p, o, q, family) if vol == "garch" else _egarch_weights(p, o, q, family)
+                for family in (_GARCH if vol == "garch" else _EGARCH)]  # fmt: skip
+    mu, tail = [0.0] * (mean == "constant"), _TAILS[dist]
+    return np.array([[[*mu, *weights, *tail] for weights in family] for family in families])
 
 
-def _weights(vol: str, p: int, o: int, q: int, news: float, memory: float, side: float) -> list[float]:
-    """Return omega, alphas, gammas and betas: ``side`` is the share of the news that is one-sided."""
-    beta = [memory / q] * q if q else []
-    if vol == "egarch":
-        return [0.0, *[news / p] * p, *[side * news / o if o else 0.0] * o, *beta]
-    alpha = [news * (1.0 - side) / p] * p
-    gamma = [2.0 * news * side / o] * o if o else []
-    persistence = news + sum(beta)
-    return [1.0 - persistence, *alpha, *gamma, *beta]
+def _garch_weights(p: int, o: int, q: int, family: _Family) -> list[list[float]]:
+    """Return omega, alphas, gammas and betas, the news once on both sides and once mostly on the negative one."""
+    out = []
+    for (news, memory), side in itertools.product(family, (0.0, 0.8) if o else (0.0,)):
+        memory = memory if q else 0.0
+        gamma = [2.0 * news * side / o] * o if o else []
+        out.append([1.0 - news - memory, *[news * (1.0 - side) / p] * p, *gamma, *_spread(memory, q)])
+    return out
 
 
-def _inverse_first(tail: tuple[float, ...]) -> list[float]:
-    return [1.0 / tail[0], *tail[1:]] if tail else []
+def _egarch_weights(p: int, o: int, q: int, family: _Family) -> list[list[float]]:
+    """Return omega, alphas, gammas and betas."""
+    return [[0.0, *_spread(alpha, p), *_spread(gamma, o), *_spread(memory, q)] for alpha, gamma, memory in family]
+
+
+def _spread(total: float, lags: int) -> list[float]:
+    return [total / lags] * lags if lags else []

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.models._climb import MOVING, NO_NEWS, NONE, SOUND, STALE, climb, rank, search
+from forecastle.models._climb import MOVING, NO_NEWS, NONE, SOUND, STALE, climb, near, rank, search
 from forecastle.models._compiled import compiled, inner, spliced
 from forecastle.models._evaluate import (
     DIST,
@@ -128,16 +128,18 @@ def fit_window(
     check: int,
     theta: FloatArray,
     inverse: FloatArray,
+    rival: FloatArray,
     work: FloatArray,
 ) -> tuple[float, int, int]:
     """Fit one window, warm from ``theta`` if there were ``fits`` in a row before it, and cold where that is in doubt.
 
     In doubt: not sound; other bounds hold than before; gained more than ``_JUMP``; or its turn has come (``check``).
+    ``rival`` is the second optimum of the last cold search, NaN for none: it is climbed along and may take over.
     Returns the value, its rank and the number of cold climbs. ``theta`` is moved where the rank says at rest.
     """
     k = theta.size
-    trial, trial_inverse, known = theta.copy(), np.empty((k, k)), np.full(k, math.nan)
-    value, quality = math.inf, NONE
+    trial, other, known = theta.copy(), np.empty((k, k)), np.full(k, math.nan)
+    value, quality, cold = math.inf, NONE, np.empty(k)
     if fits > 0:
         before = _pattern(rules, limits[0], theta)
         if fits % _FRESH_FOR == 0:
@@ -145,22 +147,36 @@ def fit_window(
         value, promise, gained = climb(spec, rules, limits[0], returns, presample, known, trial, inverse, work)
         quality = rank(spec, trial, value, promise, returns.size, work)
         same = gained < _JUMP and _pattern(rules, limits[0], trial) == before
-        if quality == SOUND and same and fits % check != 0:
+        if quality == SOUND:
+            copy_to(known, trial)
+        if quality == SOUND and same and fits % check != 0 and not math.isfinite(rival[0]):
             copy_to(theta, trial)
             return value, quality, 0
-    cold = np.empty(k)
-    if quality == SOUND:
-        copy_to(known, trial)
-    lower, better = search(spec, rules, limits, starts, returns, presample, known, cold, trial_inverse, work)
+        whole = not (quality == SOUND and same and fits % check != 0)
+    else:
+        whole = True
+    if whole:
+        rival[0] = math.nan
+        lower, better = search(spec, rules, limits, starts, returns, presample, known, cold, other, rival, work)
+    else:
+        copy_to(cold, rival)
+        other[0, 0] = math.nan
+        lower, promise, _ = climb(spec, rules, limits[0], returns, presample, known, cold, other, work)
+        better = rank(spec, cold, lower, promise, returns.size, work)
+        rival[0] = math.nan
     if better > quality or (better == quality and lower < value - _BETTER):
+        if quality == SOUND:
+            copy_to(rival, trial)
         value, quality = lower, better
-        copy_to(inverse.reshape(k * k), trial_inverse.reshape(k * k))
+        copy_to(inverse.reshape(k * k), other.reshape(k * k))
         copy_to(trial, cold)
     else:
+        if better >= NO_NEWS and not near(cold, trial):
+            copy_to(rival, cold)
         evaluate(spec, trial, returns, presample, work, cold)
     if quality >= NO_NEWS or (quality == MOVING and fits == NEVER):
         copy_to(theta, trial)
-    return value, quality, starts.shape[0]
+    return value, quality, starts.shape[0] if whole else 0
 
 
 @inner
@@ -194,6 +210,7 @@ def roll(
     """
     k = rules.shape[1]
     theta, inverse, slope = np.empty(k), np.empty((k, k)), np.empty(k)
+    rival = np.full(k, math.nan)
     work, scaled = np.zeros((ROWS, window + 2 * PAD)), np.empty(window)
     scale, last, fits = 0.0, NONE, NEVER
     for row in range(variance.size):
@@ -203,13 +220,14 @@ def roll(
             if last != NONE:
                 rescale(spec, theta, scale / sigma)
             scale, fits = sigma, min(fits, 0)
+            rival[0] = math.nan
         if scale == 0.0:
             continue
         presample = _scale_down(part, scale, mean if spec[MEAN] else 0.0, scaled)
         found, value = STALE, math.inf
         if row % every == 0 and sigma > 0.0:
             value, found, restarts[row] = fit_window(
-                spec, rules, limits, starts, scaled, presample, fits, check, theta, inverse, work
+                spec, rules, limits, starts, scaled, presample, fits, check, theta, inverse, rival, work
             )
         fresh = found >= NO_NEWS or (found == MOVING and fits == NEVER)
         if fresh or row % every == 0:

@@ -181,7 +181,8 @@ class FittedGarch(Fitted):
             self.label, DIST_NAMES[self.model.dist], returns.size, self.status, table,
             loglikelihood=self.loglikelihood, aic=2.0 * k + top, bic=k * math.log(n) + top,
             hqic=2.0 * k * math.log(math.log(n)) + top, persistence=self.persistence,
-            half_life=half_life(self.persistence), unconditional_sigma=None if level is None else math.sqrt(level),
+            half_life=None if self._at_unit_root else half_life(self.persistence),
+            unconditional_sigma=None if level is None else math.sqrt(level),
             source=self.sample.source, data_hash=self.sample.data_hash, tests=(*tests, found.nyblom),
         )  # fmt: skip
 

@@ -90,7 +90,8 @@ class LogHar(LogRegression):
     Corsi (2009), Journal of Financial Econometrics 7, 174-196; leverage and jumps as Corsi and Reno (2012), JBES 30,
     368-380; falls inside the day as Patton and Sheppard (2015), REStat 97, 683-697. ``v`` is the realised variance of
     finer bars where they are known, else Garman and Klass's with the opening gap, else the squared return. For stocks
-    and indices the VIX is a regressor where it is known.
+    and indices the VIX is a regressor where it is known, and for the days of stocks what happened 13, 26, 39 and 52
+    weeks before: quarterly reports come back (:mod:`forecastle.models._reports`).
 
     The forecast is the expected variance, not the exponential of the expected logarithm: see
     :func:`forecastle.models._path.levelled`. All history before a row goes into it, older rows with less weight.
