@@ -239,6 +239,11 @@ class Model(Protocol):
         """Return what it looks at beside the candles, where it is there; nothing for most."""
         ...
 
+    @property
+    def needs(self) -> frozenset[Extra]:
+        """Return what of that it is nothing of its own without; nothing for most."""
+        ...
+
     def fit(self, x: History | Candles | Returns | FloatArray) -> FittedModel:
         """Fit to candles, with or without what else is known, or to a 1-d array of log returns in decimals."""
         ...

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.app.fit import model_of
+from forecastle.app.history import refuse_lacking
 from forecastle.app.rolling import roll, rolling, with_burn_in
 from forecastle.errors import DataMissing, ForecastRefused, RequestInvalid
 from forecastle.models.realized import measures_of
@@ -56,6 +57,7 @@ def comparison_of(history: History, request: CompareRequest, progress: Progress 
             progress(number * total + done, len(models) * total, what)
 
         try:
+            refuse_lacking(model, history)
             paths.append(
                 roll(
                     history, model, window=request.window, refit_every=request.refit_every, level=request.level,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from forecastle.app.fit import model_of
-from forecastle.app.history import history_of
+from forecastle.app.history import history_of, refuse_lacking
 from forecastle.errors import ForecastRefused
 from forecastle.nouns import ForecastSet, History, Refusal
 from forecastle.requests import ForecastRequest, ModelSpec
@@ -26,6 +26,7 @@ def forecasts_of(history: History, specs: tuple[ModelSpec, ...], horizon: int, w
     for spec in specs:
         model = model_of(spec)
         try:
+            refuse_lacking(model, history)
             made.append(model.ahead(history, horizon, window))
         except ForecastRefused as error:
             refused.append(Refusal(model.label, f"{error.what} {error.why}"))

@@ -9,11 +9,11 @@ from pathlib import Path
 import polars as pl
 
 from forecastle.app.look import load, open_workspace
-from forecastle.errors import DataMissing
+from forecastle.errors import DataMissing, ForecastRefused
 from forecastle.lake import DatasetInfo
 from forecastle.nouns import Candles, History, Instrument, Observations
 from forecastle.nouns.instrument import is_simulated
-from forecastle.ports import Extra
+from forecastle.ports import Extra, Model
 from forecastle.requests import SeriesRequest, build
 from forecastle.sessions import Timeframe, step_of
 from forecastle.workspace import Workspace
@@ -51,6 +51,16 @@ def history_of(workspace: Workspace, request: SeriesRequest, wants: frozenset[Ex
         for peer in peers
     ]
     return History(candles, finer, observed, tuple(members))
+
+
+def refuse_lacking(model: Model, history: History) -> None:
+    """Raise ``ForecastRefused`` where a history has not what the model is nothing of its own without: its peers."""
+    if "peers" in model.needs and not history.peers:
+        raise ForecastRefused(
+            f"{model.label} has no peers of {history.candles.instrument}.",
+            "It learns from other markets of the same kind and timeframe, and the lake holds none.",
+            "Fetch some, or ask for log_har.",
+        )
 
 
 def load_history(

@@ -123,6 +123,7 @@ class RollsByPath(ABC):
     """
 
     wants: ClassVar[frozenset[Extra]] = frozenset()
+    needs: ClassVar[frozenset[Extra]] = frozenset()
     naive: ClassVar[bool] = False
 
     @property

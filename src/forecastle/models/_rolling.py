@@ -29,6 +29,11 @@ class RollsByRefitting:
         """Return nothing: returns are enough."""
         return frozenset()
 
+    @property
+    def needs(self) -> frozenset[Extra]:
+        """Return nothing."""
+        return frozenset()
+
     if TYPE_CHECKING:
 
         @property

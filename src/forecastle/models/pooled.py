@@ -29,6 +29,7 @@ class PooledHar(LogRegression):
     ridge: Ridge = field(default_factory=Ridge)
     label: ClassVar[str] = "Pooled log-HAR"
     wants: ClassVar[frozenset[Extra]] = frozenset({"finer", "observations", "peers"})
+    needs: ClassVar[frozenset[Extra]] = frozenset({"peers"})
     minimum: ClassVar[int] = 2
 
     def designs(self, history: History) -> tuple[Design, Sequence[Design]]:

@@ -73,6 +73,11 @@ class Tailed:
         """Return what the model looks at."""
         return self.model.wants
 
+    @property
+    def needs(self) -> frozenset[Extra]:
+        """Return what the model needs."""
+        return self.model.needs
+
     def sees(self, history: History, window: int) -> History:
         """Return what the model looks at."""
         return self.model.sees(history, window)
