@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -306,6 +307,7 @@ class PortfolioRequest(SpanRequest):
 
 
 R = TypeVar("R", bound=Request)
+_TOO_FEW = re.compile(r"Tuple should have at least (\d+) items? after validation, not \d+")
 
 
 def build(kind: type[R], /, **fields: Any) -> R:
@@ -317,7 +319,7 @@ def build(kind: type[R], /, **fields: Any) -> R:
         name = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and part != "function-plain")
         rule = first["msg"].removeprefix("Value error, ")
         rule = f"{rule[:1].upper()}{rule[1:]}.".replace("Input should be", "It has to be")
-        rule = rule.replace("Tuple should have at least 1 item after validation, not 0", "It has to name one or more")
+        rule = _TOO_FEW.sub(r"It has to name \1 or more", rule)
         rule = rule.replace("Extra inputs are not permitted", "There is no such field")
         what = f"{name} is {first['input']!r}." if name else "The parts of the request do not fit together."
         raise RequestInvalid(what, rule, "Ask again with a value that fits.") from error

@@ -190,4 +190,4 @@ def _p(test: TestResult | None) -> str:
 
 
 def _statistic(test: TestResult | None) -> str:
-    return "-" if test is None or test.statistic is None else f"{test.statistic:.3f}"
+    return "-" if test is None or test.statistic is None else f"{round(test.statistic, 3) + 0.0:.3f}"

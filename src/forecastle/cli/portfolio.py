@@ -99,6 +99,9 @@ def shown(made: PortfolioForecast, level: float) -> list[RenderableType]:
         f"{made.common_bars} bars are common to all; the fit saw the last {made.window} returns. VaR and ES: "
         "filtered historical simulation, split by Euler's theorem.",
     ]
+    total = float(made.weights.sum())
+    if abs(total - 1.0) > 1e-9:
+        notes.append(f"Note: the weights add up to {total:g}, not to 1; sigma, VaR and ES are in shares of the equity.")
     if made.spanning_gaps:
         notes.append(f"Note: {made.spanning_gaps} returns reach across missing bars and were left out.")
     if made.status.reason:

@@ -16,6 +16,7 @@ from forecastle.models._compiled import inner, spliced
 from forecastle.models._evaluate import (
     EGARCH,
     GARCH,
+    GUARD,
     MEAN,
     VOL,
     O,
@@ -43,11 +44,13 @@ _LONGEST_STEP = 0.5
 _CRAMPED = 0.05
 """Steps cut to less than this share, some in a row: the wall of filters that do not forget is near."""
 _TOO_CRAMPED = 4
-_OLD = 6
-"""Steps after which the curvature is taken anew."""
+_YOUNG, _OLD = 2, 6
+"""Steps after which the curvature is taken anew: near the top, and anywhere."""
 _CLOSE = 0.3
 """A promise below which the curvature has to be exact."""
 _MOST_CUTS = 12
+_STRAIGHT = 0.8
+"""A step that gains more than this share of what its slope says (a parabola gains half) is too short."""
 _DOUBT = 1e3
 """What a promise by a mended curvature may be short of."""
 _NEAR = 0.02
@@ -134,7 +137,7 @@ def climb(
     enough = KINKED_TOLERANCE if spec[VOL] == EGARCH else TOLERANCE
     age, cramped, promise, settled = 0 if exact else _OLD, 0, math.inf, True
     for _ in range(_MOST_ROUNDS):
-        fresh = age >= _OLD or (promise < _CLOSE and not exact)
+        fresh = age >= _OLD or (promise < _CLOSE and not exact and age >= _YOUNG)
         slack_of(rules, limits, theta, slack)
         if fresh:
             exact = curvature(spec, theta, returns, presample, rules, slack, work, slope, inverse)
@@ -142,12 +145,14 @@ def climb(
         promise = constrained_step(slope, inverse, rules, slack, step)
         if _at_rest(promise, enough, exact, fresh) or cramped == _TOO_CRAMPED or near(theta, known):
             break
-        length, lower = _line(spec, returns, presample, theta, step, slope, value, trial, there, work)
+        length, lower = _line(
+            spec, returns, presample, _room(rules, slack, step), theta, step, slope, value, trial, there, work
+        )
         settled = lower < value
         if settled:
             value = lower
             _take(theta, slope, inverse, trial, there, step)
-            cramped, age = cramped + 1 if length < _CRAMPED else 0, age + 1
+            cramped, age = cramped + 1 if spec[GUARD] and length < _CRAMPED else 0, age + 1
         elif fresh:
             break
         else:
@@ -168,6 +173,7 @@ def _line(
     spec: IntArray,
     returns: FloatArray,
     presample: float,
+    room: float,
     theta: FloatArray,
     step: FloatArray,
     slope: FloatArray,
@@ -176,21 +182,45 @@ def _line(
     there: FloatArray,
     work: FloatArray,
 ) -> tuple[float, float]:
-    """Go along a step, less far each time, until it pays (Armijo 1966); return how far, and the value there."""
+    """Go along a step, less far each time until it pays (Armijo 1966), or further where it pays like its first inch.
+
+    ``room`` is how far it may go. Returns how far it went, and the value there.
+    """
     longest, descent, lower = 0.0, 0.0, math.inf
     for i in range(theta.size):
         longest = max(longest, abs(step[i]))
         descent += slope[i] * step[i]
-    length = min(1.0, _LONGEST_STEP / longest)
+    room = min(room, _LONGEST_STEP / longest)
+    length, before, best = min(1.0, room), 0.0, value
     for _ in range(_MOST_CUTS):
         for i in range(theta.size):
             trial[i] = theta[i] + length * step[i]
         lower = evaluate(spec, trial, returns, presample, work, there)
-        if lower <= value + 1e-4 * length * descent:
+        if before > 0.0 and not lower < best:  # one too far: the last one again
+            length, before, room = before, 0.0, before
+        elif lower > value + 1e-4 * length * descent or not math.isfinite(lower):
+            bend = lower - value - length * descent
+            length *= min(0.5, max(0.1, -0.5 * length * descent / bend)) if math.isfinite(lower) else 0.2
+            room = length
+        elif lower < value + _STRAIGHT * length * descent and length < room:
+            before, best = length, lower
+            length = min(4.0 * length, room)
+        else:
             break
-        bend = lower - value - length * descent
-        length *= min(0.5, max(0.1, -0.5 * length * descent / bend)) if math.isfinite(lower) else 0.2
     return length, lower
+
+
+@inner
+def _room(rules: FloatArray, slack: FloatArray, step: FloatArray) -> float:
+    """Return how often a step may be taken before it meets a bound."""
+    times = math.inf
+    for c in range(slack.size):
+        move = 0.0
+        for i in range(step.size):
+            move += rules[c, i] * step[i]
+        if move < -1e-14:
+            times = min(times, slack[c] / -move)
+    return max(times, 1.0)
 
 
 @spliced
@@ -212,8 +242,8 @@ def near(theta: FloatArray, known: FloatArray) -> bool:
     farthest = 0.0
     for i in range(theta.size):
         distance = abs(theta[i] - known[i])
-        farthest = distance if not distance <= farthest else farthest
-    return farthest < _NEAR
+        farthest = max(farthest, distance)
+    return farthest < _NEAR and math.isfinite(known[0])
 
 
 @inner
@@ -246,14 +276,13 @@ def search(
     known: FloatArray,
     theta: FloatArray,
     inverse: FloatArray,
-    rival: FloatArray,
     work: FloatArray,
 ) -> tuple[float, int]:
     """Climb from the best start of each family, and keep the best of the best rank.
 
     ``starts`` has shape (families, variants, k). A climb that comes near ``known`` (a sound optimum, NaN for none;
-    overwritten) is left. Without a sound optimum an EGARCH is climbed again with alpha held. ``rival`` takes a sound
-    optimum that another one beats. Returns the value and the rank; ``work`` is left at it.
+    overwritten) is left. Without a sound optimum an EGARCH is climbed again with alpha held. Returns the value and the
+    rank; ``work`` is left at it.
     """
     families, k = starts.shape[0], starts.shape[2]
     trial, trial_inverse, slope = np.empty(k), np.empty((k, k)), np.empty(k)
@@ -272,15 +301,11 @@ def search(
         if held and quality == SOUND:
             quality = HELD
         if quality > best_rank or (quality == best_rank and value < best):
-            if best_rank >= NO_NEWS:
-                copy_to(rival, theta)
             best, best_rank = value, quality
             copy_to(theta, trial)
             copy_to(inverse.reshape(k * k), trial_inverse.reshape(k * k))
             if quality >= HELD:
                 copy_to(known, trial)
-        elif quality >= NO_NEWS:
-            copy_to(rival, trial)
     evaluate(spec, theta, returns, presample, work, slope)
     return best, best_rank
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.errors import ForecastRefused, RequestInvalid
-from forecastle.models._sample import Sample
+from forecastle.errors import ForecastRefused, RequestInvalid, ScaleWarning
+from forecastle.models._sample import Sample, point_out_scale
 from forecastle.nouns import Candles, Forecast, History, Returns
 from forecastle.ports import Extra, FittedModel, OneStep, Plan, Progress, Rolled, silent
 
@@ -53,6 +54,7 @@ class RollsByRefitting:
         starts = range(plan.first, rows_of(returns.values, plan), plan.refit_every)
         good: FittedModel | None = None
         steps, fresh, failed = [], [], 0
+        point_out_scale(returns.values)
         for done, start in enumerate(starts, 1):
             fitted = self._try(returns.values[start : start + plan.window])
             failed += fitted is None
@@ -111,7 +113,9 @@ class RollsByRefitting:
     def _try(self, x: History | FloatArray) -> FittedModel | None:
         """Fit; None where the fit failed."""
         try:
-            fitted = self.fit(x)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ScaleWarning)  # said once, of the whole
+                fitted = self.fit(x)
         except ForecastRefused:
             return None
         return fitted if fitted.status.converged else None

@@ -23,6 +23,18 @@ SMALLEST_SIGMA, LARGEST_SIGMA = 1e-5, 0.2
 """Standard deviations of one-bar log returns outside this range are most likely in another unit."""
 
 
+def point_out_scale(returns: FloatArray) -> None:
+    """Warn with ``ScaleWarning`` where the standard deviation lies outside 1e-5 to 0.2."""
+    sigma = float(returns.std())
+    if not SMALLEST_SIGMA <= sigma <= LARGEST_SIGMA:
+        warnings.warn(
+            f"the standard deviation of the returns is {sigma:.3g}; log returns in decimals have 1e-5 to 0.2. "
+            "Are these percent, prices or basis points?",
+            ScaleWarning,
+            stacklevel=4,
+        )
+
+
 FAR, MOST_PRINTS = 40.0, 4
 """Times the usual absolute return beyond which a return may be a bad print, and how many of them are not a habit."""
 
@@ -45,16 +57,9 @@ class Sample:
         x = x.candles if isinstance(x, History) else x
         candles = x if isinstance(x, Candles) else None
         series = x.log_returns() if isinstance(x, Candles) else x
-        returns = series.values if isinstance(series, Returns) else np.ascontiguousarray(series, dtype=np.float64)
+        returns = series.values if isinstance(series, Returns) else _numbers(series)
         _refuse_what_is_no_series(returns, minimum)
-        sigma = float(returns.std())
-        if not SMALLEST_SIGMA <= sigma <= LARGEST_SIGMA:
-            warnings.warn(
-                f"the standard deviation of the returns is {sigma:.3g}; log returns in decimals have 1e-5 to 0.2. "
-                "Are these percent, prices or basis points?",
-                ScaleWarning,
-                stacklevel=3,
-            )
+        point_out_scale(returns)
         return cls(returns, candles)
 
     @property
@@ -187,6 +192,17 @@ def location_scale(mean: FloatArray, sigma: FloatArray, shape: Distribution, lev
     z, tail = shape.standard_quantile(levels), shape.standard_tail(levels)
     spread = sigma[:, None]
     return OneStep(mean, sigma, mean[:, None] + spread * z, -(mean[:, None] + spread * tail))
+
+
+def _numbers(series: FloatArray) -> FloatArray:
+    try:
+        return np.ascontiguousarray(series, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataInvalid(
+            f"A {type(series).__name__} was given that holds more than numbers.",
+            "A model takes candles, a History, or a 1-d array of log returns in decimals.",
+            "Pass one of these, such as fc.load(...) or its .log_returns().values.",
+        ) from error
 
 
 def _refuse_what_is_no_series(returns: FloatArray, minimum: int) -> None:

@@ -10,11 +10,12 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.models._climb import MOVING, NO_NEWS, NONE, SOUND, STALE, climb, near, rank, search
+from forecastle.models._climb import MOVING, NO_NEWS, NONE, SOUND, STALE, climb, rank, search
 from forecastle.models._compiled import compiled, inner, spliced
 from forecastle.models._evaluate import (
     DIST,
     EGARCH,
+    GARCH,
     MEAN,
     NORMAL,
     PAD,
@@ -35,6 +36,10 @@ IntArray = npt.NDArray[np.int64]
 _BETTER = 1e-4
 _JUMP = 1.0
 """Log-likelihood gained by a warm fit above which the optimum may have moved elsewhere: look again from everywhere."""
+_CONTEST = 4.0
+"""Log-likelihood within which another place, not yet climbed, may hide a better optimum."""
+_SLOW, _QUICK, _BETWEEN = (0.015, 0.98), (0.10, 0.88), 0.04
+"""News and memory of the two optima that the likelihood of a GARCH often has, and the news that tells them apart."""
 _FRESH_FOR = 25
 """Warm fits that live on one curvature."""
 _ROUNDING = 1e-14
@@ -116,6 +121,24 @@ def _pattern(rules: FloatArray, limits: FloatArray, theta: FloatArray) -> int:
     return bits
 
 
+@inner
+def _elsewhere(spec: IntArray, theta: FloatArray, point: FloatArray) -> None:
+    """Leave the place where a second optimum of a GARCH would be: slow where this one is quick, and quick where slow."""
+    first, news, memory = spec[MEAN] + 1, 0.0, 0.0
+    sides, end = first + spec[P], first + spec[P] + spec[O]
+    copy_to(point, theta)
+    for i in range(first, end):
+        news += theta[i] if i < sides else 0.5 * theta[i]
+    for j in range(end, end + spec[Q]):
+        memory += theta[j]
+    news_there, memory_there = _SLOW if news > _BETWEEN else _QUICK
+    for i in range(first, end):
+        point[i] *= news_there / max(news, _ROUNDING)
+    for j in range(end, end + spec[Q]):
+        point[j] = memory_there / spec[Q]
+    point[spec[MEAN]] = 1.0 - news_there - memory_there
+
+
 @spliced
 def fit_window(
     spec: IntArray,
@@ -128,55 +151,43 @@ def fit_window(
     check: int,
     theta: FloatArray,
     inverse: FloatArray,
-    rival: FloatArray,
     work: FloatArray,
 ) -> tuple[float, int, int]:
     """Fit one window, warm from ``theta`` if there were ``fits`` in a row before it, and cold where that is in doubt.
 
-    In doubt: not sound; other bounds hold than before; gained more than ``_JUMP``; or its turn has come (``check``).
-    ``rival`` is the second optimum of the last cold search, NaN for none: it is climbed along and may take over.
-    Returns the value, its rank and the number of cold climbs. ``theta`` is moved where the rank says at rest.
+    In doubt: not sound; other bounds hold than before; gained more than ``_JUMP``; another place is nearly as good
+    (``_elsewhere``); or its turn has come (``check``). Returns the value, its rank and the number of cold climbs.
+    ``theta`` is moved where the rank says at rest.
     """
     k = theta.size
     trial, other, known = theta.copy(), np.empty((k, k)), np.full(k, math.nan)
     value, quality, cold = math.inf, NONE, np.empty(k)
     if fits > 0:
-        before = _pattern(rules, limits[0], theta)
+        before, rumour = _pattern(rules, limits[0], theta), math.inf
         if fits % _FRESH_FOR == 0:
             inverse[0, 0] = math.nan
+        if spec[VOL] == GARCH and spec[Q] > 0:
+            _elsewhere(spec, theta, cold)
+            rumour = evaluate(spec, cold, returns, presample, work, known)
+            known[0] = math.nan
         value, promise, gained = climb(spec, rules, limits[0], returns, presample, known, trial, inverse, work)
         quality = rank(spec, trial, value, promise, returns.size, work)
-        same = gained < _JUMP and _pattern(rules, limits[0], trial) == before
-        if quality == SOUND:
-            copy_to(known, trial)
-        if quality == SOUND and same and fits % check != 0 and not math.isfinite(rival[0]):
+        same = gained < _JUMP and rumour > value + _CONTEST and _pattern(rules, limits[0], trial) == before
+        if quality == SOUND and same and fits % check != 0:
             copy_to(theta, trial)
             return value, quality, 0
-        whole = not (quality == SOUND and same and fits % check != 0)
-    else:
-        whole = True
-    if whole:
-        rival[0] = math.nan
-        lower, better = search(spec, rules, limits, starts, returns, presample, known, cold, other, rival, work)
-    else:
-        copy_to(cold, rival)
-        other[0, 0] = math.nan
-        lower, promise, _ = climb(spec, rules, limits[0], returns, presample, known, cold, other, work)
-        better = rank(spec, cold, lower, promise, returns.size, work)
-        rival[0] = math.nan
+    if quality == SOUND:
+        copy_to(known, trial)
+    lower, better = search(spec, rules, limits, starts, returns, presample, known, cold, other, work)
     if better > quality or (better == quality and lower < value - _BETTER):
-        if quality == SOUND:
-            copy_to(rival, trial)
         value, quality = lower, better
         copy_to(inverse.reshape(k * k), other.reshape(k * k))
         copy_to(trial, cold)
     else:
-        if better >= NO_NEWS and not near(cold, trial):
-            copy_to(rival, cold)
         evaluate(spec, trial, returns, presample, work, cold)
     if quality >= NO_NEWS or (quality == MOVING and fits == NEVER):
         copy_to(theta, trial)
-    return value, quality, starts.shape[0] if whole else 0
+    return value, quality, starts.shape[0]
 
 
 @inner
@@ -210,7 +221,6 @@ def roll(
     """
     k = rules.shape[1]
     theta, inverse, slope = np.empty(k), np.empty((k, k)), np.empty(k)
-    rival = np.full(k, math.nan)
     work, scaled = np.zeros((ROWS, window + 2 * PAD)), np.empty(window)
     scale, last, fits = 0.0, NONE, NEVER
     for row in range(variance.size):
@@ -220,14 +230,13 @@ def roll(
             if last != NONE:
                 rescale(spec, theta, scale / sigma)
             scale, fits = sigma, min(fits, 0)
-            rival[0] = math.nan
         if scale == 0.0:
             continue
         presample = _scale_down(part, scale, mean if spec[MEAN] else 0.0, scaled)
         found, value = STALE, math.inf
         if row % every == 0 and sigma > 0.0:
             value, found, restarts[row] = fit_window(
-                spec, rules, limits, starts, scaled, presample, fits, check, theta, inverse, rival, work
+                spec, rules, limits, starts, scaled, presample, fits, check, theta, inverse, work
             )
         fresh = found >= NO_NEWS or (found == MOVING and fits == NEVER)
         if fresh or row % every == 0:

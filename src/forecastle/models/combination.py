@@ -36,7 +36,7 @@ class Combined(RollsByPath):
 
     Which members there are follows from what is known: models of ranges and finer bars where there are any, GARCH and
     EWMA where only closes are, or too little for the others. (GARCH beside the log-HARs made forecasts worse: QLIKE to
-    GARCH(1,1)-t on the years to 2021 went from 0.77 to 0.78 for coins, from 0.93 to 0.94 for stocks.) A member of
+    GARCH(1,1)-t on the years to 2021 went from 0.77 to 0.78 for coins, from 0.92 to 0.93 for stocks.) A member of
     returns that refuses is left out, and named in ``status``.
     """
 

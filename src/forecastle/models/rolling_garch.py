@@ -26,7 +26,7 @@ BoolArray = npt.NDArray[np.bool_]
 SHORTEST_WINDOW = 100
 CHUNK = 128
 """Refits that follow each other warm; each chunk starts cold and knows nothing of the others."""
-COLD_CHECK = {"garch": 32, "egarch": 1}
+COLD_CHECK = {"garch": 64, "egarch": 1}
 """Every how many refits one is searched from all starting points even though the warm one looks sound: an EGARCH has
 many optima, and its best one moves."""
 
@@ -101,8 +101,9 @@ def rolling_garch(
 
     Row i uses nothing from ``i + window`` on. Refits lie at rows 0, ``refit_every``, ...; between them the last
     parameters filter the row's own window. A refit starts warm, at the optimum before it. It is searched from all
-    starting points as well: at every 128th, as a check at every 32nd after that (EGARCH: at every one), and whenever
-    the warm one is not at rest, is not invertible, meets or leaves a bound, or gains more than 1 of log-likelihood.
+    starting points as well: at every 128th, as a check 64 later (EGARCH: at every one), and whenever the warm one is not at
+    rest, meets or leaves a bound, gains more than 1 of log-likelihood, or is less than 4 of it above a place where
+    GARCH likelihoods are known to have a second optimum.
     Chunks of 128 refits are the unit of work: the same bytes with one thread or many (None: one a core).
 
     Raises ``DataInvalid`` for NaN, ``ForecastRefused`` for too few returns, a constant series or a first window that

@@ -33,6 +33,8 @@ TAILS = Registry(
 LOOK_BACK = 1000
 """Bars before the end that :meth:`Tailed.ahead` walks over to see residuals."""
 REFIT_EVERY = 20
+SHORTEST = 100
+"""Returns that a walk looks back on, at least."""
 _DECAY, _FLOOR = 0.94, 0.1
 _GRID = (np.arange(PATHS) + 0.5) / PATHS
 """Probabilities at which a distribution is kept: it answers for any level down to 1 / PATHS."""
@@ -128,7 +130,7 @@ class Tailed:
         """
         fitted = self.model.fit(x)
         returns = _returns_of(x)
-        before = returns.size - min(LOOK_BACK, returns.size // 2)
+        before = max(returns.size - min(LOOK_BACK, returns.size // 2), min(SHORTEST, returns.size))
         try:
             step = fitted.one_step(returns, before, np.array(LEVELS))
         except ForecastRefused:
