@@ -140,7 +140,7 @@ def _provenance(candles: Candles, request: CompareRequest) -> dict[str, str]:
         "Command": command,
         "Data hash (SHA-256)": candles.data_hash,
         "Source": f"{candles.source}, adjusted: {candles.adjusted}",
-        "Procedure": f"{request.window} returns a window, refitted every {request.refit_every} bars, VaR and ES at "
+        "Procedure": f"{request.window} returns a window, refitted every {_bars(request.refit_every)}, VaR and ES at "
         f"{100 * request.level:g} %",
         "Seed of simulated paths": f"{SEED} ({PATHS} paths; horizons above one bar only)",
         "Versions": versions,
@@ -150,3 +150,7 @@ def _provenance(candles: Candles, request: CompareRequest) -> dict[str, str]:
 def _moment(at: datetime) -> str:
     """Write a moment as a command takes it: a date alone where it is midnight."""
     return f"{at:%Y-%m-%d}" if at.time() == time() else f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _bars(count: int) -> str:
+    return "bar" if count == 1 else f"{count} bars"

@@ -49,11 +49,13 @@ _YOUNG, _OLD = 2, 6
 _CLOSE = 0.3
 """A promise below which the curvature has to be exact."""
 _MOST_CUTS = 12
+_HOPELESS = 40.0
+"""Log-likelihood below a sound optimum from which no start has been seen to climb above it."""
 _STRAIGHT = 0.8
 """A step that gains more than this share of what its slope says (a parabola gains half) is too short."""
 _DOUBT = 1e3
 """What a promise by a mended curvature may be short of."""
-_NEAR = 0.02
+_NEAR = 0.03
 """Coordinates this near to a known optimum will end there."""
 
 
@@ -292,7 +294,9 @@ def search(
         held = attempt // families
         if attempt == families and (spec[VOL] == GARCH or math.isfinite(known[0])):
             break
-        _choose(spec, starts[attempt % families], held, returns, presample, work, slope, trial)
+        lowest = _choose(spec, starts[attempt % families], held, returns, presample, work, slope, trial)
+        if best_rank == SOUND and spec[VOL] == GARCH and lowest > best + _HOPELESS:
+            continue
         trial_inverse[0, 0] = math.nan
         value, promise, _ = climb(spec, rules, limits[held], returns, presample, known, trial, trial_inverse, work)
         if near(trial, known):
@@ -320,8 +324,8 @@ def _choose(
     work: FloatArray,
     slope: FloatArray,
     theta: FloatArray,
-) -> None:
-    """Leave the best of some starting points in ``theta``."""
+) -> float:
+    """Leave the best of some starting points in ``theta``; return its value."""
     lowest = math.inf
     copy_to(theta, variants[0])
     for variant in range(variants.shape[0]):
@@ -332,3 +336,4 @@ def _choose(
     first = spec[MEAN] + 1
     for i in range(first, first + spec[P]):
         theta[i] = max(theta[i], 0.0) if held else theta[i]
+    return lowest

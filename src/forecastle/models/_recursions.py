@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +65,12 @@ class Recursion(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Lagged(Recursion):
-    """A recursion on the last few residuals and variances."""
+    """A recursion on the last few residuals and variances.
+
+    No simulated variance rises above ``ceiling`` times the largest of the sample.
+    """
+
+    ceiling: ClassVar[float] = math.inf
 
     alpha: FloatArray
     gamma: FloatArray
@@ -80,8 +85,9 @@ class Lagged(Recursion):
         count, horizon = z.shape
         e = [np.full(count, v) for v in residuals[-_KEPT:]]
         past = [np.full(count, v) for v in s2[-_KEPT - 1 : -1]]
+        highest = self.ceiling * float(s2.max())
         for h in range(horizon):
-            past.append(self.step(e, past))
+            past.append(np.minimum(self.step(e, past), highest))
             e.append(np.sqrt(past[-1]) * z[:, h])
         return np.column_stack(past[-horizon:])
 
@@ -129,8 +135,11 @@ class Garch(Lagged):
 class Egarch(Lagged):
     """``ln s2 = omega + sum alpha (|z| - sqrt(2/pi)) + sum gamma z + sum beta ln s2``: Nelson (1991).
 
-    With Student's t ``E[s2]`` two bars ahead does not exist in theory: simulated means lean on the largest draw.
+    With Student's t ``E[s2]`` two bars ahead does not exist: a mean of simulated variances is that of its largest draw.
+    Hence the ceiling: twice the highest volatility of the sample is as far as a future goes.
     """
+
+    ceiling: ClassVar[float] = 4.0
 
     def variances(self, residuals: FloatArray, presample: float) -> FloatArray:
         """Filter in compiled code; a series that stands still has the smallest variance there is."""
@@ -165,6 +174,7 @@ class Aparch(Lagged):
     """``s^delta = omega + sum alpha (|e| - gamma e)^delta + sum beta s^delta``: Ding, Granger and Engle (1993)."""
 
     delta: float
+    ceiling: ClassVar[float] = 4.0
 
     def variances(self, residuals: FloatArray, presample: float) -> FloatArray:
         """Filter in compiled code."""

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.models._climb import MOVING, NO_NEWS, NONE, SOUND, STALE, climb, rank, search
+from forecastle.models._climb import MOVING, NO_NEWS, NONE, SOUND, STALE, climb, near, rank, search
 from forecastle.models._compiled import compiled, inner, spliced
 from forecastle.models._evaluate import (
     DIST,
@@ -36,10 +36,10 @@ IntArray = npt.NDArray[np.int64]
 _BETTER = 1e-4
 _JUMP = 1.0
 """Log-likelihood gained by a warm fit above which the optimum may have moved elsewhere: look again from everywhere."""
-_CONTEST = 4.0
+_CONTEST = 8.0
 """Log-likelihood within which another place, not yet climbed, may hide a better optimum."""
-_SLOW, _QUICK, _BETWEEN = (0.015, 0.98), (0.10, 0.88), 0.04
-"""News and memory of the two optima that the likelihood of a GARCH often has, and the news that tells them apart."""
+_SLOW, _QUICK, _HASTY, _BETWEEN = (0.012, 0.984), (0.10, 0.88), (0.45, 0.50), 0.04
+"""News and memory of the optima that the likelihood of a GARCH often has, and the news that tells slow from quick."""
 _FRESH_FOR = 25
 """Warm fits that live on one curvature."""
 _ROUNDING = 1e-14
@@ -122,8 +122,8 @@ def _pattern(rules: FloatArray, limits: FloatArray, theta: FloatArray) -> int:
 
 
 @inner
-def _elsewhere(spec: IntArray, theta: FloatArray, point: FloatArray) -> None:
-    """Leave the place where a second optimum of a GARCH would be: slow where this one is quick, and quick where slow."""
+def _elsewhere(spec: IntArray, theta: FloatArray, turn: int, point: FloatArray) -> None:
+    """Leave a place where a GARCH may have a second optimum: quick if this is slow, else slow, now and then hasty."""
     first, news, memory = spec[MEAN] + 1, 0.0, 0.0
     sides, end = first + spec[P], first + spec[P] + spec[O]
     copy_to(point, theta)
@@ -131,7 +131,7 @@ def _elsewhere(spec: IntArray, theta: FloatArray, point: FloatArray) -> None:
         news += theta[i] if i < sides else 0.5 * theta[i]
     for j in range(end, end + spec[Q]):
         memory += theta[j]
-    news_there, memory_there = _SLOW if news > _BETWEEN else _QUICK
+    news_there, memory_there = _QUICK if news < _BETWEEN else (_SLOW if turn % 8 else _HASTY)
     for i in range(first, end):
         point[i] *= news_there / max(news, _ROUNDING)
     for j in range(end, end + spec[Q]):
@@ -155,30 +155,38 @@ def fit_window(
 ) -> tuple[float, int, int]:
     """Fit one window, warm from ``theta`` if there were ``fits`` in a row before it, and cold where that is in doubt.
 
-    In doubt: not sound; other bounds hold than before; gained more than ``_JUMP``; another place is nearly as good
-    (``_elsewhere``); or its turn has come (``check``). Returns the value, its rank and the number of cold climbs.
-    ``theta`` is moved where the rank says at rest.
+    In doubt: not sound; other bounds hold than before; gained more than ``_JUMP``; or its turn has come (``check``).
+    Where another place is nearly as good (``_elsewhere``), there is a climb from there. Returns the value, its rank and
+    the number of cold climbs. ``theta`` is moved where the rank says at rest.
     """
     k = theta.size
     trial, other, known = theta.copy(), np.empty((k, k)), np.full(k, math.nan)
     value, quality, cold = math.inf, NONE, np.empty(k)
+    better, lower, climbed, doubt = NONE, math.inf, 0, fits <= 0
     if fits > 0:
         before, rumour = _pattern(rules, limits[0], theta), math.inf
         if fits % _FRESH_FOR == 0:
             inverse[0, 0] = math.nan
         if spec[VOL] == GARCH and spec[Q] > 0:
-            _elsewhere(spec, theta, cold)
+            _elsewhere(spec, theta, fits, cold)
             rumour = evaluate(spec, cold, returns, presample, work, known)
             known[0] = math.nan
         value, promise, gained = climb(spec, rules, limits[0], returns, presample, known, trial, inverse, work)
         quality = rank(spec, trial, value, promise, returns.size, work)
-        same = gained < _JUMP and rumour > value + _CONTEST and _pattern(rules, limits[0], trial) == before
-        if quality == SOUND and same and fits % check != 0:
+        doubt = quality != SOUND or gained > _JUMP or _pattern(rules, limits[0], trial) != before or fits % check == 0
+        if not doubt and not rumour < value + _CONTEST:
             copy_to(theta, trial)
             return value, quality, 0
     if quality == SOUND:
         copy_to(known, trial)
-    lower, better = search(spec, rules, limits, starts, returns, presample, known, cold, other, work)
+    if doubt:
+        climbed = starts.shape[0]
+        lower, better = search(spec, rules, limits, starts, returns, presample, known, cold, other, work)
+    else:
+        climbed, other[0, 0] = 1, math.nan
+        lower, promise, _ = climb(spec, rules, limits[0], returns, presample, known, cold, other, work)
+        if not near(cold, known):
+            better = rank(spec, cold, lower, promise, returns.size, work)
     if better > quality or (better == quality and lower < value - _BETTER):
         value, quality = lower, better
         copy_to(inverse.reshape(k * k), other.reshape(k * k))
@@ -187,7 +195,7 @@ def fit_window(
         evaluate(spec, trial, returns, presample, work, cold)
     if quality >= NO_NEWS or (quality == MOVING and fits == NEVER):
         copy_to(theta, trial)
-    return value, quality, starts.shape[0]
+    return value, quality, climbed
 
 
 @inner

@@ -13,7 +13,7 @@ TESTS_READ = (
     "reject a right forecast a little more often. They show where a wrong one is wrong."
 )
 OTHERS_READ = (
-    "p-values, and the most evidence ever reached (20 rejects, and may be read every day). A cross marks what is "
+    "P-values, and the most evidence ever reached (20 rejects, and may be read every day). A cross marks what is "
     "rejected at 5 %; grey is a statistic that has no p-value."
 )
 _QUESTIONS = (
