@@ -102,8 +102,8 @@ class ModelSpec(Request):
     def _only_what_it_takes(self) -> Self:
         extra = self.model_fields_set - {"name", "tail"} - TAKES.get(self.name, frozenset())
         if extra:
-            takers = " and ".join(name for name, known in TAKES.items() if extra <= known) or "no model"
-            raise ValueError(f"{self.name} takes no {', '.join(sorted(extra))}; only {takers} does")
+            takers = ", ".join(name for name, known in TAKES.items() if extra <= known) or "no model"
+            raise ValueError(f"{self.name} takes no {', '.join(sorted(extra))}; these do: {takers}")
         return self
 
     @property

@@ -49,6 +49,8 @@ def comparison_of(history: History, request: CompareRequest, progress: Progress 
     ``RequestInvalid`` where a model is named twice.
     """
     models = _each_once(request)
+    if request.target == "realized":
+        _refuse_without_finer(history)
     paths: list[RollingForecast] = []
     refused: list[Refusal] = []
     for number, model in enumerate(models):
@@ -94,12 +96,7 @@ def realized_variance(history: History, path: RollingForecast) -> FloatArray:
     A bar whose finer bars are too few has that of its own range. Raises ``DataMissing`` where there are no finer bars,
     or where less than ``REALISED`` of the bars have enough of them.
     """
-    if history.finer is None or not len(history.finer):
-        raise DataMissing(
-            f"The lake holds no finer bars of {history.candles.instrument} than {history.candles.timeframe}.",
-            "Realised variance is the sum of their squared returns.",
-            "Fetch them, such as --timeframe 1h, or leave --target out.",
-        )
+    _refuse_without_finer(history)
     measures = measures_of(history)
     targets = path.frame["target_time"].dt.replace_time_zone(None).to_numpy()
     rows = np.searchsorted(measures.close_time, targets)
@@ -112,3 +109,19 @@ def realized_variance(history: History, path: RollingForecast) -> FloatArray:
         )
     variance: FloatArray = measures.variance[rows]
     return variance
+
+
+def _refuse_without_finer(history: History) -> None:
+    if history.finer is not None and len(history.finer):
+        return
+    if history.candles.simulated:
+        raise DataMissing(
+            f"{history.candles.source} candles have no finer bars.",
+            "Made-up hours are drawn apart from made-up days: they are not what the days are made of.",
+            "Use data of a market, or leave --target out.",
+        )
+    raise DataMissing(
+        f"The lake holds no finer bars of {history.candles.instrument} than {history.candles.timeframe}.",
+        "Realised variance is the sum of their squared returns.",
+        "Fetch them, such as --timeframe 1h, or leave --target out.",
+    )

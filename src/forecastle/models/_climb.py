@@ -65,7 +65,7 @@ def _difference(spec: IntArray, theta: FloatArray, place: int) -> float:
     if place < spec[MEAN]:
         return 1e-3
     if place == spec[MEAN] and spec[VOL] == GARCH:
-        return 1e-4 * max(theta[place], 1e-4)
+        return 1e-4 * max(float(theta[place]), 1e-4)
     return 1e-5
 
 

@@ -22,6 +22,8 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.intp]
 
+MEMORY = 9000
+"""Bars that a single forecast looks back on: by then the weight of a bar, 0.9995^age, is a hundredth."""
 WARM_UP = 100
 """Returns before the first forecast: those between it and the burn-in give the first residuals."""
 _WARM_UP_STEP = 20
@@ -140,8 +142,8 @@ class RollsByPath(ABC):
         """Return the forecasts of all returns, parameters estimated at ``refit_rows``."""
 
     def sees(self, history: History, window: int) -> History:
-        """Return all of the history: a row looks back on everything before it."""
-        return history
+        """Return the last ``MEMORY`` bars: older ones have next to no weight, and a year of hours is enough."""
+        return history.last(max(window, MEMORY)) if len(history) > MEMORY else history
 
     def ahead(self, history: History, horizon: int, window: int) -> Forecast:
         """Return the forecast of the next ``horizon`` bars."""

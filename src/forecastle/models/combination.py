@@ -62,8 +62,8 @@ class Combined(RollsByPath):
         return self._combined([m.path(history, window, refit_every, progress) for m in members], history)
 
     def sees(self, history: History, window: int) -> History:
-        """Return all of the history; members of returns alone look at the last ``window``."""
-        return history.recent(window) if _only_returns(history, window) else history
+        """Return what the log-HARs see; members of returns alone look at the last ``window``."""
+        return history.recent(window) if _only_returns(history, window) else super().sees(history, window)
 
     def fit(self, x: History | Candles | Returns | FloatArray) -> FittedVariance:
         """Fit every member to a history, to candles or to a 1-d array of log returns in decimals; at least 50 returns.

@@ -101,9 +101,9 @@ def rolling_garch(
 
     Row i uses nothing from ``i + window`` on. Refits lie at rows 0, ``refit_every``, ...; between them the last
     parameters filter the row's own window. A refit starts warm, at the optimum before it. It is searched from all
-    starting points as well: at every 128th, as a check 64 later (EGARCH: at every one), and whenever the warm one is not at
-    rest, meets or leaves a bound, gains more than 1 of log-likelihood, or is less than 4 of it above a place where
-    GARCH likelihoods are known to have a second optimum.
+    starting points as well at every 128th, 64 after that (EGARCH: always), and whenever the warm one is not at rest,
+    meets or leaves a bound, or gains more than 1 of log-likelihood. Where a GARCH would do nearly as well (within 8) at
+    a place where it is known to have a second optimum, there is a climb from there; one place is asked at each refit.
     Chunks of 128 refits are the unit of work: the same bytes with one thread or many (None: one a core).
 
     Raises ``DataInvalid`` for NaN, ``ForecastRefused`` for too few returns, a constant series or a first window that

@@ -55,6 +55,12 @@ class History:
         """Return the shortest tail of the candles that has ``returns`` one-bar returns; the rest stays whole."""
         return replace(self, candles=self.candles.recent(returns))
 
+    def last(self, bars: int) -> History:
+        """Return the last ``bars`` bars of this market and of its peers, with the finer bars inside them."""
+        candles = self.candles.last(bars)
+        finer = self.finer.between(candles.start) if self.finer is not None and len(candles) else self.finer
+        return replace(self, candles=candles, finer=finer, peers=tuple(peer.last(bars) for peer in self.peers))
+
     def before(self, bars: int) -> History:
         """Return what was known ``bars`` bars ago."""
         return self.until(self.candles.frame["close_time"][-1 - bars])

@@ -61,6 +61,7 @@ class _Charts:
         self.level = level_of(risk.path.level)
         self.word = bars(report.candles.timeframe, columns.total)
         times = columns.cells["t"]
+        self.absent = _absent(report, risk)
         self.about = (
             f"{report.candles.instrument} {report.candles.timeframe}, {report.headline}, {times[0]} to {times[-1]}."
         )
@@ -109,6 +110,8 @@ class _Charts:
 
     def _reading(self, words: str, *, whole: bool = False) -> list[str]:
         drawn, total = self.columns.drawn, self.columns.total
+        if self.absent:
+            words += f" {many(self.absent, 'bar')} are missing in between: lines run straight across the holes."
         if drawn == total:
             return [words]
         thinned = (
@@ -116,3 +119,10 @@ class _Charts:
             "extremes of each stretch and every breach; all figures use all of them."
         )
         return [words, thinned if whole else "Thinned like the fan."]
+
+
+def _absent(report: VolatilityReport, risk: RiskBacktest) -> int:
+    """Return how many bars the calendar has between the first and the last forecast, and the series has not."""
+    ends = risk.path.frame["target_time"].dt.replace_time_zone(None).to_numpy()
+    missing = report.candles.missing()
+    return int(((missing > ends[0]) & (missing < ends[-1])).sum())
