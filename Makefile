@@ -23,7 +23,7 @@ $(VENV)/.core: $(VENV)/.base pyproject.toml locks/core.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base pyproject.toml locks/all.txt
-	$(INSTALL) -c locks/all.txt -e '.[dev,track,boost]'
+	$(INSTALL) -c locks/all.txt -e '.[dev]'
 	@touch $@ $(VENV)/.core
 
 setup: $(VENV)/.dev ## install everything the tests need

@@ -81,6 +81,11 @@ class Kernel:
         """Return the starting points in coordinates, see ``_starts.starting_points``."""
         return starting_points(self.vol, self.p, self.o, self.q, self.dist, self.mean)
 
+    @property
+    def all_starts(self) -> FloatArray:
+        """Return the same points, each a family of its own: a climb from every one."""
+        return self.starts.reshape(-1, 1, len(self.names))
+
     def coordinates(self, params: FloatArray) -> FloatArray:
         """Return parameters with the degrees of freedom inverted."""
         theta = np.array(params, dtype=np.float64)
@@ -116,7 +121,7 @@ def maximise(kernel: Kernel, returns: FloatArray) -> Optimum:
     ``returns`` has shape (n,), any scale, finite and not constant.
     """
     rules, limits = kernel.bounds
-    starts = kernel.starts
+    starts = kernel.all_starts
     k = rules.shape[1]
     variance, params = np.full(1, np.nan), np.full((1, k), np.nan)
     loglikelihood_, quality, restarts = np.full(1, np.nan), np.full(1, NONE), np.zeros(1, np.int64)

@@ -26,9 +26,9 @@ BoolArray = npt.NDArray[np.bool_]
 SHORTEST_WINDOW = 100
 CHUNK = 128
 """Refits that follow each other warm; each chunk starts cold and knows nothing of the others."""
-COLD_CHECK = {"garch": 64, "egarch": 1}
-"""Every how many refits one is searched from all starting points even though the warm one looks sound: an EGARCH has
-many optima, and its best one moves."""
+COLD_CHECK, COLD_CHECK_OF_MANY, FAR = 64, 4, 4
+"""Every how many refits one is searched from all starting points even though the warm one looks sound: a GARCH(1,1), a
+GARCH of more weights (an EGARCH always: it has many optima, and its best one moves). Refits this far apart are always."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +101,10 @@ def rolling_garch(
 
     Row i uses nothing from ``i + window`` on. Refits lie at rows 0, ``refit_every``, ...; between them the last
     parameters filter the row's own window. A refit starts warm, at the optimum before it. It is searched from all
-    starting points as well at every 128th, 64 after that (EGARCH: always), and whenever the warm one is not at rest,
-    meets or leaves a bound, or gains more than 1 of log-likelihood. Where a GARCH would do nearly as well (within 8) at
-    a place where it is known to have a second optimum, there is a climb from there; one place is asked at each refit.
+    starting points as well at every 128th and every 64th (more weights than GARCH(1,1): 4th; EGARCH, or 4 rows and more
+    between refits: always), and whenever the warm one is not at rest, meets or leaves a bound, or gains more than 1 of
+    log-likelihood. Where a GARCH would do nearly as well (within 8) at a place where it is known to have a second
+    optimum, there is a climb from there; one place is asked at each refit.
     Chunks of 128 refits are the unit of work: the same bytes with one thread or many (None: one a core).
 
     Raises ``DataInvalid`` for NaN, ``ForecastRefused`` for too few returns, a constant series or a first window that
@@ -129,7 +130,8 @@ def _fill(
 ) -> None:
     """Roll through every chunk, each into its own rows."""
     rules, limits = kernel.bounds
-    starts, check, total = kernel.starts, COLD_CHECK[kernel.vol], rows.variance.size
+    check, total = _check(kernel, every), rows.variance.size
+    starts = kernel.all_starts if every >= FAR else kernel.starts
 
     def work(first: int, last: int) -> int:
         roll(
@@ -142,6 +144,13 @@ def _fill(
     for fitted in _side_by_side(work, list(_chunks(total, CHUNK * every)), threads):
         done += fitted
         progress(done, total, "windows")
+
+
+def _check(kernel: Kernel, every: int) -> int:
+    """Return every how many refits one is searched cold."""
+    if every >= FAR or kernel.vol == "egarch":
+        return 1
+    return COLD_CHECK if (kernel.p, kernel.o, kernel.q) == (1, 0, 1) else COLD_CHECK_OF_MANY
 
 
 def _side_by_side(work: Callable[[int, int], int], chunks: list[tuple[int, int]], threads: int) -> Iterator[int]:
