@@ -117,9 +117,10 @@ def environment() -> None:
     print("wrote docs/environment.json")  # noqa: T201
 
 
-NOTE = """Every model is refitted every bar (every 24 for hours) on what lies before, and forecasts one step ahead; VaR
-at 1 %. QLIKE is on squared returns, lower is better. DM is the Diebold-Mariano test against the best naive forecast. The
-combination is the headline by decision, the windows are round numbers: nothing was chosen on these pages."""
+NOTE = """Every model is refitted every bar (every 24 for hours) on what lies before, and forecasts one step ahead;
+VaR at 1 %. QLIKE is on squared returns, lower is better. DM is the Diebold-Mariano test against the best naive
+forecast. The combination is the headline by decision, the windows are round numbers: nothing was chosen on these
+pages."""
 
 
 def main() -> None:
