@@ -38,7 +38,7 @@ _JUMP = 1.0
 """Log-likelihood gained by a warm fit above which the optimum may have moved elsewhere: look again from everywhere."""
 _CONTEST = 8.0
 """Log-likelihood within which another place, not yet climbed, may hide a better optimum."""
-_SLOW, _QUICK, _HASTY, _BETWEEN = (0.012, 0.984), (0.10, 0.88), (0.45, 0.50), 0.04
+_SLOW, _QUICK, _HASTY, _BETWEEN = (0.012, 0.984), (0.10, 0.88), (0.45, 0.54), 0.04
 """News and memory of the optima that the likelihood of a GARCH often has, and the news that tells slow from quick."""
 _FRESH_FOR = 25
 """Warm fits that live on one curvature."""

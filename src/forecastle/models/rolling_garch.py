@@ -27,8 +27,10 @@ SHORTEST_WINDOW = 100
 CHUNK = 128
 """Refits that follow each other warm; each chunk starts cold and knows nothing of the others."""
 COLD_CHECK, COLD_CHECK_OF_MANY, FAR = 64, 4, 4
-"""Every how many refits one is searched from all starting points even though the warm one looks sound: a GARCH(1,1), a
-GARCH of more weights (an EGARCH always: it has many optima, and its best one moves). Refits this far apart are always."""
+"""Every how many refits one is searched cold though the warm one looks sound: of a GARCH(1,1), of one of more weights.
+
+An EGARCH always is, for its best optimum moves among many; so are refits that lie ``FAR`` rows apart, or more.
+"""
 
 
 @dataclass(frozen=True, eq=False)
