@@ -50,7 +50,7 @@ _CLOSE = 0.3
 """A promise below which the curvature has to be exact."""
 _MOST_CUTS = 12
 _HOPELESS = 40.0
-"""Log-likelihood below a sound optimum from which no start has been seen to climb above it."""
+"""Log-likelihood below a sound optimum from which a start is not climbed, unless every one is asked for."""
 _STRAIGHT = 0.8
 """A step that gains more than this share of what its slope says (a parabola gains half) is too short."""
 _DOUBT = 1e3
@@ -289,13 +289,14 @@ def search(
     families, k = starts.shape[0], starts.shape[2]
     trial, trial_inverse, slope = np.empty(k), np.empty((k, k)), np.empty(k)
     best, best_rank = math.inf, NONE
+    hurried = spec[VOL] == GARCH and starts.shape[1] > 1
     copy_to(theta, starts[0, 0])
     for attempt in range(2 * families):
         held = attempt // families
         if attempt == families and (spec[VOL] == GARCH or math.isfinite(known[0])):
             break
         lowest = _choose(spec, starts[attempt % families], held, returns, presample, work, slope, trial)
-        if best_rank == SOUND and spec[VOL] == GARCH and lowest > best + _HOPELESS:
+        if hurried and best_rank == SOUND and lowest > best + _HOPELESS:
             continue
         trial_inverse[0, 0] = math.nan
         value, promise, _ = climb(spec, rules, limits[held], returns, presample, known, trial, trial_inverse, work)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 
-UNIT_ROOT = 1.0 - 1e-8
+UNIT_ROOT = 1.0 - 1e-10
 """Persistence stays below one."""
 SMALLEST_OMEGA, LARGEST_OMEGA = 1e-9, 100.0
 LARGEST_LOG_OMEGA = 10.0
