@@ -129,7 +129,7 @@ def _same_kind(a: Instrument, b: Instrument) -> bool:
 
 
 def _vix(data: Path) -> Observations:
-    """Return the closes of the VIX, each known at the close of its session."""
+    """Return the closes of the VIX, each known when it is struck: a quarter of an hour after the session."""
     old = pl.read_csv(gzip.decompress((data / "index/1d/yahoo_1999_2018/vix.csv.gz").read_bytes()), infer_schema=False)
     new = pl.read_csv(data / "macro/vix_close.csv", infer_schema=False)
     parts = [
@@ -140,7 +140,8 @@ def _vix(data: Path) -> Observations:
     ]
     days = pl.concat(parts).drop_nulls().unique("day", keep="last")
     opens, closes = calendar("XNYS").bars(np.datetime64("2010-01-01", "us"), np.datetime64("2025-03-05", "us"), "1d")
-    sessions = pl.DataFrame({"about": opens, "known_at": closes}).with_columns(pl.all().dt.replace_time_zone("UTC"))
+    struck = closes + np.timedelta64(15, "m")
+    sessions = pl.DataFrame({"about": opens, "known_at": struck}).with_columns(pl.all().dt.replace_time_zone("UTC"))
     frame = sessions.with_columns(day=pl.col("known_at").dt.date()).join(days, on="day").sort("about")
     return Observations(Instrument.parse("VIX.INDEX"), "close", "index points", "cboe", frame.drop("day"))
 
