@@ -3,13 +3,14 @@
 Every instrument once, by its longest source, with 1,000 forecasts or more. A cell is an instrument and a level; it
 passes where neither Kupiec's test nor Christoffersen's of conditional coverage rejects at 1 %. Beside it stands the
 share that a perfect forecaster gets, whose breaches are independent draws at the level, and FZ0 beside that of
-GARCH(1,1)-t's own distribution on the same days. The settings of the default method were chosen on years to 2022: the
-cells of the years after are told apart.
+GARCH(1,1)-t's own distribution on the same days. The settings of the default method were compared on all
+years and on simulated markets; the cells of the years after 2022, few among them, are told apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -201,7 +202,7 @@ def run(workspace: Workspace, given: argparse.Namespace) -> None:
         whole += cells
         after += list(walked.cells(AFTER)) if (walked.times >= AFTER).sum() >= FEWEST_AFTER else []
     print(*told("All years", whole), *told("From 2023 on", after), sep="\n")
-    print(f"\n{time.perf_counter() - began:.0f} s")
+    print(f"{time.perf_counter() - began:.0f} s", file=sys.stderr)
 
 
 def main() -> None:
