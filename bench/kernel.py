@@ -23,6 +23,7 @@ from arch import arch_model
 
 from bench.timing import side_by_side
 from bench.wide_search import sound, wide_search
+from forecastle.errors import ForecastRefused
 from forecastle.models._maximise import Evaluated, Kernel, loglikelihood
 from forecastle.models.rolling_garch import RollingGarch, rolling_garch
 from forecastle.nouns import Instrument
@@ -182,7 +183,13 @@ def every_series(data: Path) -> None:
     for name, returns in daily(data):
         window = 1000 if returns.size >= 2000 else 500
         for label, kernel in SETTINGS.items():
-            ours, failed, missed = rolled(kernel, returns, window, STEP), [], []
+            failed: list[str] = []
+            missed: list[str] = []
+            try:
+                ours = rolled(kernel, returns, window, STEP)
+            except ForecastRefused as error:
+                print(f"| {name} | {label} | | | refused: {error.what} {error.why} |", flush=True)
+                continue
             rows = range(0, ours.sigma.size, STEP)
             for i in rows:
                 arch = theirs(kernel, returns[i : i + window])
