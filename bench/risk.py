@@ -1,4 +1,4 @@
-"""Value at risk of the default method over real daily series: ``python -m bench.risk --data ../shared/data``.
+"""Value at risk of the default method over real daily series: ``python -m bench.risk --data DIR``.
 
 Every instrument once, by its longest source, with 1,000 forecasts or more. A cell is an instrument and a level; it
 passes where neither Kupiec's test nor Christoffersen's of conditional coverage rejects at 1 %. Beside it stands the
