@@ -8,17 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import forecastle.models
+import forecastle.compiled
 
 OUTER = """
-from forecastle.models._compiled import compiled
+from forecastle.compiled import compiled
 from forecastle.models._made_inner import value
 @compiled
 def answer() -> float:
     return value() + 1.0
 """
 INNER = """
-from forecastle.models._compiled import inner
+from forecastle.compiled import inner
 @inner
 def value() -> float:
     return {number}
@@ -39,7 +39,7 @@ def test_a_change_in_what_is_called_is_seen(tmp_path: Path) -> None:
     models.mkdir(parents=True)
     for folder in (models.parent, models):
         (folder / "__init__.py").touch()
-    shutil.copy(Path(forecastle.models.__file__).parent / "_compiled.py", models)
+    shutil.copy(Path(forecastle.compiled.__file__), models.parent)
     (models / "_made_outer.py").write_text(OUTER, encoding="utf-8")
     assert ask(tmp_path, 1.0) == 2.0
     assert list(tmp_path.rglob("*.nbi"))

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.models._compiled import inner, spliced
+from forecastle.compiled import inner, spliced
 from forecastle.models._evaluate import (
     EGARCH,
     GARCH,

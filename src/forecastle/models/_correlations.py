@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.models._compiled import compiled
+from forecastle.compiled import compiled
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -17,7 +17,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.models._compiled import compiled, inner, spliced
+from forecastle.compiled import compiled, inner, spliced
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.models._compiled import compiled
+from forecastle.compiled import compiled
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.models._compiled import inner
+from forecastle.compiled import inner
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]

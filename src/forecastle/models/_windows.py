@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.models._climb import MOVING, NO_NEWS, NONE, SOUND, STALE, climb, near, rank, search
-from forecastle.models._compiled import compiled, inner, spliced
+from forecastle.compiled import compiled, inner, spliced
 from forecastle.models._evaluate import (
     DIST,
     EGARCH,

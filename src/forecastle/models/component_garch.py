@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.errors import RequestInvalid
-from forecastle.models._compiled import compiled
+from forecastle.compiled import compiled
 from forecastle.models._kernels import backcast
 from forecastle.models._likelihood import (
     AT_BOUND,

@@ -2,6 +2,7 @@
 
 from forecastle.nouns.candles import CandleRow, Candles, Returns
 from forecastle.nouns.distribution import Distribution, Empirical, Ged, Normal, SkewT, StudentT
+from forecastle.nouns.feature_frame import FeatureColumn, FeatureFrame, FeatureSpec
 from forecastle.nouns.findings import Finding, QualityReport
 from forecastle.nouns.fit import FitStatus, FitSummary, Parameter
 from forecastle.nouns.forecast import Forecast, ForecastSet, Refusal, RollingForecast
@@ -30,6 +31,9 @@ __all__ = [
     "Distribution",
     "EProcess",
     "Empirical",
+    "FeatureColumn",
+    "FeatureFrame",
+    "FeatureSpec",
     "Finding",
     "FitStatus",
     "FitSummary",

@@ -19,9 +19,9 @@ _SPLICED: dict[str, Any] = {"inline": "always", **_OPTIONS}
 
 
 def _digest_of_sources() -> str:
-    """Return a hash of every file here that holds compiled code."""
-    texts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    return hashlib.sha256(b"".join(text for text in texts if b"_compiled import" in text)).hexdigest()
+    """Return a hash of every file of the package that holds compiled code."""
+    texts = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
+    return hashlib.sha256(b"".join(text for text in texts if b"compiled import" in text)).hexdigest()
 
 
 _SOURCES = _digest_of_sources()
