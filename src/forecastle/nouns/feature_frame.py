@@ -20,7 +20,7 @@ from forecastle.nouns.instrument import Instrument, is_simulated
 from forecastle.sessions import Timeframe, Times
 
 FloatArray = npt.NDArray[np.float64]
-Need = Literal["benchmark", "observations"]
+Need = Literal["range", "benchmark", "observations"]
 
 
 @dataclass(frozen=True)
