@@ -159,6 +159,19 @@ class SeriesRequest(SpanRequest):
     """The lake as it was then. ``source`` may name several: a bar is of the first that has it."""
 
 
+class FeaturesRequest(Request):
+    """The feature table of one series: the catalogue, or the features named.
+
+    ``fill`` puts a flat bar in where one is missing, up to so many in a row, before features are computed.
+    """
+
+    instrument: InstrumentField
+    timeframe: Timeframe = "1d"
+    source: str | None = None
+    names: Names | None = None
+    fill: int | None = Field(default=None, ge=1, le=1000)
+
+
 class FetchRequest(SpanRequest):
     """Candles of sources into the lake; a source is asked where those before it fail or do not have them."""
 

@@ -38,7 +38,7 @@ class LogSettings(_Section):
 class StoreSettings(_Section):
     """Online feature store: a Redis address; off where empty."""
 
-    online: str | None = None
+    online: str | None = Field(default=None, pattern=r"^rediss?://[^/\s]+")
 
 
 class VectorSettings(_Section):
@@ -80,6 +80,16 @@ class Settings(_Section):
     def raw(self) -> Path:
         """Return the folder of the lake."""
         return self.home / "raw"
+
+    @property
+    def features(self) -> Path:
+        """Return the folder of the feature tables."""
+        return self.home / "processed" / "features"
+
+    @property
+    def store_folder(self) -> Path:
+        """Return the folder of the feature store: its registry, and its online values where no server is named."""
+        return self.home / "store"
 
     @property
     def venues(self) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from forecastle.clock import Clock, SystemClock, pause
 from forecastle.errors import ConfigurationError
-from forecastle.lake import Lake
+from forecastle.lake import FeatureTables, Lake
 from forecastle.ports import Line
 from forecastle.settings import Origin, Settings, load_settings
 
@@ -35,6 +35,16 @@ class Workspace:
     @cached_property
     def lake(self) -> Lake:
         """Return the lake of this home. Raises ``ConfigurationError`` where the home cannot be a folder."""
+        self._check_home()
+        return Lake(self.settings.raw, self.clock)
+
+    @cached_property
+    def features(self) -> FeatureTables:
+        """Return the feature tables of this home. Raises ``ConfigurationError`` where the home cannot be a folder."""
+        self._check_home()
+        return FeatureTables(self.settings.features, self.clock)
+
+    def _check_home(self) -> None:
         home = self.settings.home
         for place in (home, *home.parents):
             if place.exists() and not place.is_dir():
@@ -42,4 +52,3 @@ class Workspace:
                     f"{home} cannot be the home folder.", f"{place} is a file.",
                     "Choose another with --home or FORECASTLE_HOME.",
                 )  # fmt: skip
-        return Lake(self.settings.raw, self.clock)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from forecastle.app import (
+        build_features,
         compare,
         demo,
         doctor,
         export,
+        feature_list,
         fetch,
         fit,
         forecast,
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "build_features",
     "compare",
     "demo",
     "doctor",
     "export",
+    "feature_list",
     "fetch",
     "fit",
     "forecast",

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from forecastle import __version__
-from forecastle.cli import data, files, lake, quality, system, volatility
+from forecastle.cli import data, features, files, lake, quality, system, volatility
 from forecastle.cli._face import complain, interrupted
 from forecastle.errors import RequestInvalid
 
@@ -38,6 +38,7 @@ data.add_to(root)
 files.add_to(root)
 lake.add_to(root)
 quality.add_to(root)
+features.add_to(root)
 volatility.add_to(root)
 
 

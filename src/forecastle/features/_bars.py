@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +88,7 @@ def runs(candles: Candles) -> list[tuple[int, int]]:
     before = np.searchsorted(missing, opens)
     starts = np.flatnonzero(np.diff(before)) + 1
     edges = [0, *starts.tolist(), len(candles)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def aligned(benchmark: Candles | None, candles: Candles) -> FloatArray:

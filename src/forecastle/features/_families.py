@@ -38,7 +38,8 @@ _TABLE: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Which file holds which families. Adding one is its definition there and its name here."""
 PLACES = Registry(
-    "feature", {f"{file}:{name}": f"forecastle.features.{file}:{name}" for file, names in _TABLE.items() for name in names}
+    "feature",
+    {f"{file}:{name}": f"forecastle.features.{file}:{name}" for file, names in _TABLE.items() for name in names},
 )
 _NUMBER = re.compile(r"(0|[1-9]\d{0,4})(p\d{1,3})?")
 
@@ -95,7 +96,7 @@ def feature_of(name: str) -> Feature:
 
 
 def _unknown(name: str) -> NameUnknown:
-    error = NameUnknown("feature", name, (f.spec.name for f in catalogue()))
+    error = NameUnknown("feature", name, [*(f.spec.name for f in catalogue()), *_by_group()])
     error.why = f"There are {len(families())} families, with numbers of your own choice; forecastle features list."
     if not error.hint.startswith("Did you mean"):
         error.hint = "Choose one of forecastle features list."
@@ -105,14 +106,16 @@ def _unknown(name: str) -> NameUnknown:
 def _checked(family: Family, name: str, words: Iterable[str]) -> Numbers:
     numbers = tuple(float(word.replace("p", ".")) for word in words)
     if len(numbers) != len(family.parameters):
-        raise _wrong(family, name, f"It takes {len(family.parameters)} numbers: {', '.join(family.parameters) or 'none'}.")
+        raise _wrong(
+            family, name, f"It takes {len(family.parameters)} numbers: {', '.join(family.parameters) or 'none'}."
+        )
     whole = len(numbers) if family.whole else len(numbers) - 1
     for value, least, parameter in zip(numbers, family.least, family.parameters, strict=True):
         if value < least:
             raise _wrong(family, name, f"{parameter} is {written(value)}; {written(least)} is the least.")
     if any(value != int(value) for value in numbers[:whole]):
         raise _wrong(family, name, "A number of bars is whole.")
-    if family.ascending and any(a >= b for a, b in zip(numbers, numbers[1:2], strict=False)):
+    if family.ascending and numbers[0] >= numbers[1]:
         raise _wrong(family, name, f"{family.parameters[0]} has to be less than {family.parameters[1]}.")
     return tuple(int(v) if i < whole else v for i, v in enumerate(numbers))
 

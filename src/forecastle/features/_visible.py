@@ -73,7 +73,7 @@ def latest(book: Book) -> Latest:
 
 
 def trailing_mean(book: Book, at: Latest, series: int, days: int) -> FloatArray:
-    """Return at each event the mean of a series over the ``days`` moments up to ``at.place``; NaN where one is absent."""
+    """Return at each event a series' mean of the ``days`` moments up to ``at.place``; NaN where one is absent."""
     return _trailing_mean(book.event, book.series, book.about, book.value, book.abouts.size, at.place, series, days)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,10 +79,8 @@ def started(
         candles = step.apply(candles)
     present = tuple(f for f in features if f.spec.name not in absent)
     live = Live(present, tuple(features), tuple(step.name for step in steps), dict(absent))
-    bars = bars_of(candles, aligned(_benchmark(history), candles))
-    columns = live.advance(bars, runs(candles))
-    frame = _framed(live, replace(history, candles=candles), columns, candles.data_hash)
-    return frame, live
+    columns = live.advance(candles, _benchmark(history))
+    return _framed(live, replace(history, candles=candles), columns, candles.data_hash), live
 
 
 class Live:
@@ -92,7 +90,11 @@ class Live:
     """
 
     def __init__(
-        self, present: tuple[Feature, ...], features: tuple[Feature, ...], steps: tuple[str, ...], absent: dict[str, str]
+        self,
+        present: tuple[Feature, ...],
+        features: tuple[Feature, ...],
+        steps: tuple[str, ...],
+        absent: dict[str, str],
     ) -> None:
         """Start before the first bar; ``present`` are those of ``features`` that are not ``absent``."""
         self.features, self.steps, self.absent = features, steps, absent
@@ -101,16 +103,14 @@ class Live:
         self.observed = [(f, f.family) for f in present if isinstance(f.family, Observed)]
         self._depth = max([family.depth(f.numbers) for f, family in self._windowed], default=0)
         self._tail: Bars | None = None
+        self._last: Candles | None = None
         self._states: dict[str, FloatArray] = {}
         self._steps: dict[str, tuple[tuple[int, ...], Steps]] = {}
 
     @property
     def as_of(self) -> datetime | None:
         """Return the close of the last bar, None before the first."""
-        if self._tail is None:
-            return None
-        moment: datetime = self._tail.closed[-1].astype("datetime64[us]").item()
-        return moment.replace(tzinfo=UTC)
+        return None if self._last is None else self._last.end
 
     def append(self, history: Candles | History) -> FeatureFrame:
         """Return the rows of the bars that come after those it has; what it has is passed over.
@@ -122,31 +122,37 @@ class Live:
         new = given.candles if self.as_of is None else _after(given.candles, self.as_of)
         if not len(new):
             raise DataMissing("There is no bar to append.", f"The last one known closes at {self.as_of}.", "Get more.")
-        if self._tail is not None and (new.instrument, new.timeframe) != (self._tail.instrument, self._tail.timeframe):
+        last = self._last
+        if last is not None and (new.instrument, new.timeframe) != (last.instrument, last.timeframe):
             raise DataInvalid(
                 f"The bars are {new.timeframe} of {new.instrument}.",
-                f"These features are of {self._tail.timeframe} of {self._tail.instrument}.", "Append its own bars.",
+                f"These features are of {last.timeframe} of {last.instrument}.", "Append its own bars.",
             )  # fmt: skip
         benchmark = _benchmark(given)
         if benchmark is not None:
             benchmark = benchmark.between(start=new.start - (new.end - new.start) - _BACK)
-        columns = self.advance(bars_of(new, aligned(benchmark, new)), self._runs_of(new))
+        columns = self.advance(new, benchmark)
         return _framed(self, replace(given, candles=new), columns, new.data_hash)
 
-    def _runs_of(self, new: Candles) -> list[tuple[int, int]]:
-        """Return the runs of the new bars; the first goes on from the tail where no bar is missing between."""
-        if self._tail is not None:
-            closes = new.calendar.next_closes(self._tail.closed[-1], new.timeframe, 1)
-            if not closes.size or closes[0] < new.times("close_time")[0]:
-                self.restart()
-        return runs(new)
+    def _cuts(self, new: Candles) -> list[tuple[int, int]]:
+        """Return the runs of the new bars; where a bar is missing before the first, it begins another run."""
+        if self._last is None:
+            return runs(new)
+        both = replace(new, frame=pl.concat([self._last.frame, new.frame]))
+        (_, first), *rest = [(begin - 1, after - 1) for begin, after in runs(both)]
+        if first == 0:
+            self._restart()
+            return rest
+        return [(0, first), *rest]
 
-    def restart(self) -> None:
+    def _restart(self) -> None:
         """Forget the bars of the run: the next bar begins another."""
         self._tail, self._states = None, {}
 
-    def advance(self, bars: Bars, cuts: Sequence[tuple[int, int]]) -> dict[str, Arrays]:
-        """Return the columns of each feature over new bars, ``cuts`` being their runs."""
+    def advance(self, new: Candles, benchmark: Candles | None) -> dict[str, Arrays]:
+        """Return the columns of each feature over bars that come after those seen before."""
+        bars, cuts = bars_of(new, aligned(benchmark, new)), self._cuts(new)
+        self._last = new.last(1)
         if len(cuts) == 1:
             return self._run(bars)
         columns = {
@@ -155,7 +161,7 @@ class Live:
         }
         for number, (first, after) in enumerate(cuts):
             if number:
-                self.restart()
+                self._restart()
             for name, arrays in self._run(bars.part(first, after)).items():
                 for whole, part in zip(columns[name], arrays, strict=True):
                     whole[first:after] = part
@@ -197,6 +203,7 @@ class Live:
         """Go on from a document and the last bars of the run it was made of; :attr:`depth` bars and one are enough."""
         bars = bars_of(tail, aligned(benchmark, tail))
         first, _ = runs(tail)[-1]
+        self._last = tail.last(1)
         self._tail = bars.part(max(first, len(bars) - self._depth - 1))
         self._states = {
             name: np.array([np.nan if v is None else v for v in values]) for name, values in document["states"].items()

@@ -1,7 +1,7 @@
 """Other markets: what the benchmark did until the close of the bar, and how this market goes with it.
 
-The benchmark of a coin is Bitcoin in the same currency, of a stock the S&P 500 (SPY or the index). Its return is that of
-the bar that had closed by then; where it has none the value is not known.
+The benchmark of a coin is Bitcoin in the same currency, of a stock the S&P 500 (SPY or the index). Its return is that
+of the bar that had closed by then; where it has none the value is not known.
 """
 
 from __future__ import annotations

@@ -56,10 +56,12 @@ def forward_fill(candles: Candles, limit: int) -> Candles:
 
     A flat bar has the last close before it as open, high, low and close (quote currency) and no volume; it says what
     was known then, nothing later. Only holes between the first and the last bar are seen. One that is longer than
-    ``limit`` gets its first ``limit`` bars, and the rest stays a hole. A bar that would overlap one that is there is not
-    made. Of intraday bars of an exchange only whole missing sessions are known to be missing
-    (:meth:`Candles.missing`); they are filled whole, with the bars of the calendar, as long as they fit into the limit:
-    half a session would pass for a whole one. Raises ``RequestInvalid`` for a limit below one.
+    ``limit`` gets its first ``limit`` bars, and the rest stays a hole. Where a bar would overlap one that is there,
+    none is made. A bar that was made up counts as one that is there: filled again, a hole is filled further.
+
+    Of intraday bars of an exchange only whole missing sessions are known to be missing (:meth:`Candles.missing`). They
+    are filled whole, with the bars of the calendar, as long as they fit into the limit: half a session would pass for
+    a whole one. Raises ``RequestInvalid`` for a limit below one.
 
     There is no backward fill: a value from the future is never put into an earlier row.
     """

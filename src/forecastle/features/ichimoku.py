@@ -1,10 +1,10 @@
 """Ichimoku: five lines, each as it is known at the close of the bar.
 
-The cloud is drawn ``slow`` bars ahead of the bar it is computed from. What is drawn ahead is known now: ``span_a_ahead``
-and ``span_b_ahead`` are the cloud of the bars to come, ``span_a`` and ``span_b`` the cloud this bar stands in, which was
-computed ``slow`` bars ago. The lagging line is this close drawn ``slow`` bars back: its newest point is this close, and
-``lagging_gap`` compares it with the price it is drawn over. Charts that draw it show the future to whoever reads a bar in
-the middle; no column here does.
+The cloud is drawn ``slow`` bars ahead of the bar it is computed from. What is drawn ahead is known now:
+``span_a_ahead`` and ``span_b_ahead`` are the cloud of the bars to come, ``span_a`` and ``span_b`` the cloud this bar
+stands in, which was computed ``slow`` bars ago. The lagging line is this close drawn ``slow`` bars back: its newest
+point is this close, and ``lagging_gap`` compares it with the price it is drawn over. Charts that draw it show the
+future to whoever reads a bar in the middle; no column here does.
 """
 
 from __future__ import annotations

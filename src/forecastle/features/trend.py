@@ -112,7 +112,8 @@ ADX = Recursive(
     recursion=lambda b, s, n: directional(b.high, b.low, b.close, n, s),
 )  # fmt: skip
 SAR = Recursive(
-    "sar", "trend", "Parabolic stop and reverse, 0.02 to 0.2, as distance of the close", {"": "price", "distance": "ratio"},
+    "sar", "trend", "Parabolic stop and reverse, 0.02 to 0.2, and the distance of the close",
+    {"": "price", "distance": "ratio"},
     "S_(t+1) = S_t + a (EP - S_t), a = 0.02, 0.04 .. 0.2; distance = C / S - 1", WILDER, needs=("range",),
     size=lambda: 7, warm_up=lambda: 1,
     recursion=lambda b, s: _with_distance(b, parabolic(b.high, b.low, 0.02, 0.2, s)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import talib
@@ -32,7 +33,7 @@ def _bandwidth(b: Bars, n: int, k: float) -> Arrays:
     return (ratio(upper - lower, middle),)
 
 
-_BAND = {"parameters": ("n", "k"), "catalogue": ((20, 2),), "least": (2, 0.1), "whole": False}
+_BAND: dict[str, Any] = {"parameters": ("n", "k"), "catalogue": ((20, 2),), "least": (2, 0.1), "whole": False}
 BOLLINGER = Windowed(
     "bollinger", "volatility", "Bollinger bands: mean of {n} closes and {k} standard deviations",
     {"upper": "price", "middle": "price", "lower": "price"}, "mean(C, {n}) +- {k} std(C, {n}), divisor {n}",

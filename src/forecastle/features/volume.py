@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -119,7 +120,9 @@ AMIHUD = Windowed(
 def _corwin_schultz(b: Bars, n: int) -> Arrays:
     before_close = lagged(b.close, 1)
     # the paper's way with gaps over night: a day that opens outside the close before is moved onto it
-    moved = np.where(b.low > before_close, b.low - before_close, np.where(b.high < before_close, b.high - before_close, 0.0))
+    moved = np.where(
+        b.low > before_close, b.low - before_close, np.where(b.high < before_close, b.high - before_close, 0.0)
+    )
     high, low = b.high - moved, b.low - moved
     before_high, before_low = lagged(b.high, 1), lagged(b.low, 1)
     beta = np.square(np.log(high / low)) + np.square(np.log(before_high / before_low))
@@ -131,7 +134,8 @@ def _corwin_schultz(b: Bars, n: int) -> Arrays:
 
 
 CORWIN_SCHULTZ = Windowed(
-    "corwin_schultz", "volume", "Corwin and Schultz's spread from highs and lows, mean of {n}", {"": "share of the price"},
+    "corwin_schultz", "volume", "Corwin and Schultz's spread from highs and lows, mean of {n}",
+    {"": "share of the price"},
     "2 (e^a - 1) / (1 + e^a), a = (sqrt(2 b) - sqrt(b)) / (3 - 2 sqrt 2) - sqrt(g / (3 - 2 sqrt 2)); negative ones 0",
     "Corwin, Schultz, Journal of Finance 67, 2012", **one(catalogue=((20,),), least=(1,), needs=("range",)),
     lookback=lambda n: n, window=_corwin_schultz,
@@ -159,7 +163,7 @@ def _session_vwap(b: Bars, s: FloatArray) -> Arrays:
     first = np.flatnonzero(np.diff(day, prepend=s[0]) != 0.0)
     starts = np.concatenate([[0], first[first > 0], [day.size]])
     money, volume = np.empty(day.size), np.empty(day.size)
-    for begin, end in zip(starts[:-1], starts[1:], strict=True):
+    for begin, end in pairwise(starts):
         kept = s[1:3] if begin == 0 and day.size and day[0] == s[0] else np.zeros(2)
         money[begin:end] = np.cumsum(np.concatenate([kept[:1], b.typical[begin:end] * b.volume[begin:end]]))[1:]
         volume[begin:end] = np.cumsum(np.concatenate([kept[1:], b.volume[begin:end]]))[1:]

@@ -2,6 +2,7 @@
 
 from forecastle.lake.atomic import write_bytes
 from forecastle.lake.export import Exported, export_duckdb, export_series, read_duckdb, refuse_foreign
+from forecastle.lake.feature_tables import FeatureTable, FeatureTables, TableMeta
 from forecastle.lake.layout import DatasetKey
 from forecastle.lake.proof import Problem
 from forecastle.lake.query import query
@@ -11,9 +12,12 @@ __all__ = [
     "DatasetInfo",
     "DatasetKey",
     "Exported",
+    "FeatureTable",
+    "FeatureTables",
     "Lake",
     "ObservationInfo",
     "Problem",
+    "TableMeta",
     "WriteResult",
     "export_duckdb",
     "export_series",

@@ -10,8 +10,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.models._climb import MOVING, NO_NEWS, NONE, SOUND, STALE, climb, near, rank, search
 from forecastle.compiled import compiled, inner, spliced
+from forecastle.models._climb import MOVING, NO_NEWS, NONE, SOUND, STALE, climb, near, rank, search
 from forecastle.models._evaluate import (
     DIST,
     EGARCH,

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.errors import RequestInvalid
 from forecastle.compiled import compiled
+from forecastle.errors import RequestInvalid
 from forecastle.models._kernels import backcast
 from forecastle.models._likelihood import (
     AT_BOUND,
