@@ -13,7 +13,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forecastle import errors, scoring
+    from forecastle import errors, features, scoring
+    from forecastle.app.build_features import load_features
     from forecastle.app.history import load_history
     from forecastle.app.look import load_candles as load
     from forecastle.app.rolling import rolling_forecast
@@ -36,13 +37,14 @@ _PLACES = {
     "RandomWalk": "forecastle.models.naive:RandomWalk",
     "RollingForecast": "forecastle.nouns:RollingForecast",
     "load": "forecastle.app.look:load_candles",
+    "load_features": "forecastle.app.build_features:load_features",
     "load_history": "forecastle.app.history:load_history",
     "load_model": "forecastle.app.saved:load_model",
     "rolling_forecast": "forecastle.app.rolling:rolling_forecast",
     "rolling_garch": "forecastle.models.rolling_garch:rolling_garch",
     "search_garch": "forecastle.app.search:search_garch",
 }
-_MODULES = ("errors", "scoring")
+_MODULES = ("errors", "features", "scoring")
 
 __version__ = "0.1.0"
 __all__ = [
@@ -56,7 +58,9 @@ __all__ = [
     "RandomWalk",
     "RollingForecast",
     "errors",
+    "features",
     "load",
+    "load_features",
     "load_history",
     "load_model",
     "rolling_forecast",

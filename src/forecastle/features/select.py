@@ -303,7 +303,7 @@ class _Rows:
             )
         known = np.isfinite(values)
         seen: BoolArray = np.any(known, axis=0)
-        complete = known[:, seen].all(axis=1) & ~np.isnan(y)
+        complete = known[:, seen].all(axis=1) & ~np.isnan(y) & seen.any()
         _refuse_few(train, known[:, seen], int(complete.sum()), seen)
         used = values[complete]
         varies = seen & (np.ptp(np.where(known[complete], used, 0.0), axis=0) > 0.0)

@@ -1,10 +1,10 @@
 """Feature tables: Parquet files that say themselves what they hold and how to go on.
 
 ``{instrument}/{timeframe}.parquet``; of minutes a folder ``{instrument}/{timeframe}/{YYYY-MM}.parquet``, so that a bar
-more rewrites a month and not years. Each file carries in its metadata the fingerprint and the definitions of its columns, a
-hash of all that was known when it was made, and the state after its last row: rows and state are one file, there wholly
-or not at all. A value that was computed anew from revised data is a new row with a later ``created_at``; the old one
-stays. A table that another replaces is moved to ``superseded``, not deleted.
+more rewrites a month and not years. Each file carries in its metadata the fingerprint and the definitions of its
+columns, a hash of all that was known when it was made, and the state after its last row: rows and state are one file,
+there wholly or not at all. A value that was computed anew from revised data is a new row with a later ``created_at``;
+the old one stays. A table that another replaces is moved to ``superseded``, not deleted.
 """
 
 from __future__ import annotations
