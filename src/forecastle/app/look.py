@@ -103,8 +103,8 @@ def revisions(workspace: Workspace, request: SeriesRequest) -> pl.DataFrame:
 
 
 def sql(workspace: Workspace, text: str) -> pl.DataFrame:
-    """Answer one SELECT over the views of the lake."""
-    return query(workspace.lake, text)
+    """Answer one SELECT over the views of the lake and the feature tables."""
+    return query(workspace.lake, text, workspace.features)
 
 
 def datasets(workspace: Workspace) -> list[DatasetInfo]:

@@ -177,9 +177,9 @@ def _title(found: Candles) -> str:
 
 def sql(
     face: Face,
-    query: Annotated[str, typer.Argument(metavar="SELECT", help="One SELECT over candles, observations, btc_prices.")],
+    query: Annotated[str, typer.Argument(metavar="SELECT", help="One SELECT over candles, observations, btc_prices, features.")],
 ) -> Answer:
-    """Ask the lake with SQL: views candles, observations and btc_prices."""
+    """Ask the lake with SQL: views candles, observations, btc_prices and features."""
     found = app.look.sql(face.workspace, query)
     rows = [["" if v is None else v for v in row] for row in found.head(1000).iter_rows()]
     shown: list[RenderableType] = [show.table("", found.columns, rows)]

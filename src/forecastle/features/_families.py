@@ -81,7 +81,7 @@ def _by_group() -> dict[str, tuple[Feature, ...]]:
     groups: dict[str, list[Feature]] = {}
     for feature in catalogue():
         groups.setdefault(feature.spec.group, []).append(feature)
-    return {name: tuple(members) for name, members in groups.items() if name not in families()}
+    return {name: tuple(members) for name, members in groups.items()}
 
 
 def feature_of(name: str) -> Feature:

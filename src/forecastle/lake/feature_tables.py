@@ -119,6 +119,14 @@ class FeatureTables:
         frames = [_rows_of(path, wanted) for path in self._files(instrument, timeframe)]
         return FeatureTable(meta, pl.concat(frames))
 
+    def everything(self) -> pl.DataFrame:
+        """Return the current rows of all tables, null where a table has no such column; for SQL."""
+        frames = [pl.DataFrame(schema={"instrument": pl.String, "timeframe": pl.String, "known_at": TIME})]
+        for instrument, timeframe in self.listed():
+            rows = self.read(instrument, timeframe).current().drop("created_at")
+            frames.append(rows.insert_column(1, pl.lit(timeframe).alias("timeframe")))
+        return pl.concat(frames, how="diagonal")
+
     @contextmanager
     def writing(self, instrument: str) -> Iterator[None]:
         """Hold the only pen of the tables; raises ``LakeLocked``, ``StorageUnwritable``."""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from forecastle.errors import RequestInvalid
+from forecastle.lake.feature_tables import FeatureTables
 from forecastle.lake.store import Lake
 from forecastle.lake.tables import VIEWS, database_of
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
-def query(lake: Lake, sql: str) -> pl.DataFrame:
-    """Answer one SELECT over the views ``candles``, ``observations`` and ``btc_prices``.
+_FEATURES = re.compile(r"\bfeatures\b", re.IGNORECASE)
+
+
+def query(lake: Lake, sql: str, features: FeatureTables | None = None) -> pl.DataFrame:
+    """Answer one SELECT over the views ``candles``, ``observations``, ``btc_prices`` and ``features``.
 
     Only a SELECT is taken, and DuckDB can reach no file: it sees the rows of those that the question needs, each
     compared with its hash first. Raises ``DataCorrupt``; ``RequestInvalid`` with DuckDB's own words for anything else,
@@ -26,6 +32,8 @@ def query(lake: Lake, sql: str) -> pl.DataFrame:
         with database_of(lake) as database:
             for name, select in VIEWS.items():
                 database.execute(f"CREATE VIEW {name} AS {select}")
+            if features is not None and _FEATURES.search(sql):  # all tables are read: not for a question without them
+                database.register("features", features.everything().to_arrow())
             database.execute("SET enable_external_access = false")
             database.execute("SET lock_configuration = true")
             table = database.sql(statement).to_arrow_table()
@@ -70,4 +78,4 @@ def _within_calendar(table: pa.Table) -> None:
 def _refused(error: Exception) -> RequestInvalid:
     lines = str(error).strip().splitlines()
     why = " ".join(lines[1:3]).strip() or "DuckDB does not understand it."
-    return RequestInvalid(lines[0], why, "The views are candles, observations and btc_prices.")
+    return RequestInvalid(lines[0], why, "The views are candles, observations, btc_prices and features.")
