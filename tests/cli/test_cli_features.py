@@ -70,4 +70,6 @@ def test_wrong_input_gets_its_three_lines(inside: Cli, own_copy: Path) -> None:
     assert "--rebuild" in do
     assert inside("features", "build", "SPX.INDEX", "--rebuild", home=own_copy).code == 0
     assert list((own_copy / "processed" / "features" / "SPX.INDEX" / "superseded").iterdir())
-    assert "sma_20" in inside("sql", "SELECT * FROM features LIMIT 1", home=own_copy).out
+    everything = inside("sql", "SELECT * FROM features LIMIT 1", home=own_copy)
+    assert "130 more columns: name those you want" in everything.out
+    assert "sma_20" in inside("sql", "SELECT sma_20 FROM features LIMIT 1", home=own_copy).out

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from forecastle.nouns import Candles
 
 
+WIDEST = 12
+"""So many columns of an answer to SQL are shown to a person: a terminal has no room for the hundred of features."""
+
+
 def add_to(root: typer.Typer) -> None:
     """Register the commands of this file."""
     command(root, "fetch")(fetch)
@@ -181,8 +185,11 @@ def sql(
 ) -> Answer:
     """Ask the lake with SQL: views candles, observations, btc_prices and features."""
     found = app.look.sql(face.workspace, query)
-    rows = [["" if v is None else v for v in row] for row in found.head(1000).iter_rows()]
-    shown: list[RenderableType] = [show.table("", found.columns, rows)]
+    fits = found.select(found.columns[:WIDEST])
+    rows = [["" if v is None else v for v in row] for row in fits.head(1000).iter_rows()]
+    shown: list[RenderableType] = [show.table("", fits.columns, rows)]
+    if found.width > WIDEST:
+        shown.append(f"... {found.width - WIDEST} more columns: name those you want; --json gives all.")
     if found.height > 1000:
         shown.append(f"... {found.height - 1000} more rows; --json gives all.")
     return Answer("sql", {"rows": found.height, "columns": found}, shown)
