@@ -158,8 +158,9 @@ def written(number: float) -> str:
 
 def ratio(above: FloatArray, below: FloatArray) -> FloatArray:
     """Return ``above / below``, NaN where ``below`` is zero: what is not defined is not known."""
-    out: FloatArray = np.full(above.shape, np.nan)
-    np.divide(above, below, out=out, where=below != 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out: FloatArray = above / below
+    out[below == 0.0] = np.nan
     return out
 
 

@@ -83,6 +83,24 @@ def covariance(x: FloatArray, y: FloatArray, w: int) -> FloatArray:
     return out
 
 
+@compiled
+def extremes(x: FloatArray, w: int) -> tuple[FloatArray, FloatArray]:
+    """Return the least and the largest value of each window of ``w`` rows, NaN where a window holds NaN."""
+    n = x.size
+    least, most = np.full(n, np.nan), np.full(n, np.nan)
+    for start in range(w - 1, n, BLOCK):
+        end = min(start + BLOCK, n)
+        low, high = x[start:end].copy(), x[start:end].copy()
+        for j in range(w - 1):
+            begin = start - w + 1 + j
+            for i in range(end - start):
+                value = x[begin + i]
+                low[i] = value if value < low[i] or value != value else low[i]
+                high[i] = value if value > high[i] or value != value else high[i]
+        least[start:end], most[start:end] = low, high
+    return least, most
+
+
 def sums(x: FloatArray, w: float) -> FloatArray:
     """Return the sum of each window of ``w`` rows."""
     return dot(x, np.ones(int(w)))

@@ -20,6 +20,11 @@ from forecastle.nouns import Candles, FeatureFrame, History, Instrument, Observa
 from forecastle.sessions import Times
 
 
+CHUNK = 32_768
+"""Bars worked through at once: their arrays fit into the cache of a processor. Counted from the start of each run, so
+that a row does not depend on what comes after it."""
+
+
 class Step(Protocol):
     """Something done to candles before features are computed, by a name that the fingerprint holds."""
 
@@ -105,7 +110,7 @@ class Live:
         self._tail: Bars | None = None
         self._last: Candles | None = None
         self._states: dict[str, FloatArray] = {}
-        self._steps: dict[str, tuple[tuple[int, ...], Steps]] = {}
+        self._steps: dict[str, tuple[tuple[pl.DataFrame, ...], Steps]] = {}
 
     @property
     def as_of(self) -> datetime | None:
@@ -153,18 +158,20 @@ class Live:
         """Return the columns of each feature over bars that come after those seen before."""
         bars, cuts = bars_of(new, aligned(benchmark, new)), self._cuts(new)
         self._last = new.last(1)
-        if len(cuts) == 1:
+        if len(cuts) == 1 and len(bars) <= CHUNK:
             return self._run(bars)
         columns = {
-            f.spec.name: tuple(np.full(len(bars), np.nan) for _ in f.spec.columns)
+            f.spec.name: tuple(np.empty(len(bars)) for _ in f.spec.columns)  # the cuts leave no row out
             for f, _ in [*self._windowed, *self._recursive]
         }
         for number, (first, after) in enumerate(cuts):
             if number:
                 self._restart()
-            for name, arrays in self._run(bars.part(first, after)).items():
-                for whole, part in zip(columns[name], arrays, strict=True):
-                    whole[first:after] = part
+            for begin in range(first, after, CHUNK):
+                end = min(begin + CHUNK, after)
+                for name, arrays in self._run(bars.part(begin, end)).items():
+                    for whole, part in zip(columns[name], arrays, strict=True):
+                        whole[begin:end] = part
         return columns
 
     def _run(self, bars: Bars) -> dict[str, Arrays]:
@@ -187,10 +194,10 @@ class Live:
 
     def held(self, feature: Feature, family: Observed, observations: tuple[Observations, ...]) -> Steps:
         """Return the values of an observed feature, computed anew only where the observations changed."""
-        key = tuple(id(one.frame) for one in observations)
+        frames = tuple(one.frame for one in observations)
         kept = self._steps.get(feature.spec.name)
-        if kept is None or kept[0] != key:
-            kept = (key, family.run(observations, feature.numbers))
+        if kept is None or any(old is not new for old, new in zip(kept[0], frames, strict=True)):
+            kept = (frames, family.run(observations, feature.numbers))
             self._steps[feature.spec.name] = kept
         return kept[1]
 

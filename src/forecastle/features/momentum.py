@@ -8,7 +8,7 @@ import talib
 from forecastle.features._bars import Bars, FloatArray
 from forecastle.features._definition import Arrays, Recursive, Windowed, one, ratio
 from forecastle.features._recursions import ups_and_downs
-from forecastle.features._windows import lagged, means, sums
+from forecastle.features._windows import extremes, lagged, means, sums
 from forecastle.features.trend import MURPHY, WILDER
 
 LANE = "Lane, Stocks & Commodities 2:3, 1984"
@@ -47,12 +47,11 @@ def _stochrsi(b: Bars, s: FloatArray, n: int, k: int, d: int) -> Arrays:
     before = np.where(np.arange(kept.size)[::-1] < s[0] - fresh.size - n, kept, np.nan)
     values = np.concatenate([before, fresh])
     kept[:] = values[values.size - kept.size :]
-    windows = np.lib.stride_tricks.sliding_window_view(values, k)
-    low, high = windows.min(axis=1), windows.max(axis=1)
-    fast = 100.0 * ratio(values[k - 1 :] - low, high - low)
+    low, high = extremes(values, k)
+    fast = 100.0 * ratio(values - low, high - low)
     slow = means(fast, d)
     known = np.where(np.isnan(slow), np.nan, fast)
-    return known[d - 1 :], slow[d - 1 :]
+    return known[kept.size :], slow[kept.size :]
 
 
 STOCHRSI = Recursive(
