@@ -50,8 +50,9 @@ format: $(VENV)/.dev ## mend what can be mended
 bench: $(VENV)/.dev ## figures: times side by side
 	$(BIN)/python -m bench
 
-docs: $(VENV)/.dev ## remake the README's figures and pictures (needs chromium) and the table of sources
+docs: $(VENV)/.dev ## remake the README's figures and pictures (needs chromium) and the tables of sources and features
 	$(BIN)/python docs/make_sources.py
+	$(BIN)/python docs/make_features.py
 	$(BIN)/python docs/make_pictures.py
 
 results: $(VENV)/.dev ## remake docs/results and docs/environment.json

@@ -132,6 +132,20 @@ def test_a_recursion_goes_on_to_the_bit(history: History, name: str) -> None:
     assert (_bits(pl.concat([begun.frame, rest.frame])) == _bits(whole.frame)).all()
 
 
+@pytest.mark.parametrize("size", [7, 64, 128])
+def test_long_series_are_worked_through_in_pieces(
+    history: History, whole: FeatureFrame, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr("forecastle.features.build.CHUNK", size)
+    pieces = compute(history)
+    for name in whole.columns:
+        assert (pieces.frame[name].is_null() == whole.frame[name].is_null()).all(), name
+        np.testing.assert_allclose(
+            pieces.frame[name].drop_nulls().to_numpy(), whole.frame[name].drop_nulls().to_numpy(), rtol=1e-9,
+            atol=1e-11, err_msg=name,
+        )  # fmt: skip
+
+
 def test_no_value_spans_a_missing_bar_and_all_recover(history: History, whole: FeatureFrame) -> None:
     first, second = 200, 328  # rows after the holes
     for feature in catalogue():

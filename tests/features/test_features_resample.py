@@ -107,6 +107,15 @@ def test_the_future_changes_nothing(pair: tuple[Timeframe, Timeframe], stock: bo
     assert resample(candles.between(end=end), pair[1]).frame.equals(resample(candles, pair[1]).between(end=end).frame)
 
 
+def test_a_bar_that_reaches_beyond_the_longer_one_is_not_in_it() -> None:
+    """The last of 24 hours ends half an hour after midnight: it knows of the next day."""
+    opens = moment("2024-01-01") + np.arange(24) * np.timedelta64(1, "h")
+    closes = opens + np.timedelta64(1, "h")
+    assert len(resample(candles_at(opens, closes, timeframe="1h"), "1d")) == 1
+    closes[-1] += np.timedelta64(30, "m")
+    assert len(resample(candles_at(opens, closes, timeframe="1h"), "1d")) == 0
+
+
 def test_step_by_step_is_the_same_as_at_once() -> None:
     minutes = make_candles(60 * 24 * 16, timeframe="1m", start="2024-01-28T00:00")
     at_once = resample(minutes, "1d")

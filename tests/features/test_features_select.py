@@ -105,9 +105,11 @@ def test_mutual_information_is_that_of_scikit_learn_for_numbers_and_for_classes(
     numbers = MutualInformation(2, seed=7).fit(frame_of(x), NumberTarget(y))
     wanted = mutual_info_regression(x, y, random_state=7)
     assert list(numbers.scores.values()) == pytest.approx(wanted.tolist(), rel=1e-12)
-    classes = MutualInformation(2, seed=7).fit(frame_of(x), _up(y))
-    wanted = mutual_info_classif(x, np.sign(y), random_state=7)
+    thirds = np.round(3.0 * y)  # so many classes that their distances, which mean nothing, would count as numbers
+    classes = MutualInformation(2, seed=7).fit(frame_of(x), ClassTarget(thirds))
+    wanted = mutual_info_classif(x, thirds, random_state=7)
     assert list(classes.scores.values()) == pytest.approx(wanted.tolist(), rel=1e-12)
+    assert classes.scores != pytest.approx(MutualInformation(2, seed=7).fit(frame_of(x), NumberTarget(thirds)).scores)
     assert "x0" in numbers.columns
     assert "x0" in classes.columns
 

@@ -103,6 +103,12 @@ def test_the_table_of_sources_is_what_the_sources_say() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
+def test_the_catalogue_of_features_is_what_they_say() -> None:
+    check = [sys.executable, "docs/make_features.py", "--check"]
+    ran = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_conda_installs_what_pip_installs() -> None:
     steps = yaml.safe_load(_text("environment.yml"))["dependencies"]
     pip = next(step["pip"] for step in steps if isinstance(step, dict))

@@ -199,7 +199,10 @@ class _Job:
         new = self._stored(replace(frame, frame=more), None)
         rows = pl.concat([table.frame, revised, new]).sort("known_at", "created_at", maintain_order=True)
         self.workspace.features.replace(self._meta(live), rows)
-        note = "candles or observations from before were revised, or came later"
+        note = (
+            "candles or observations from before were revised, or came later; rows that differ count as known from now"
+            " on (--rebuild: from their own time on)"
+        )
         return self._told("computed anew", more.height, differ.height, frame, note)
 
     def go_on(self, old: TableMeta, before: History) -> Built:

@@ -181,7 +181,9 @@ def _title(found: Candles) -> str:
 
 def sql(
     face: Face,
-    query: Annotated[str, typer.Argument(metavar="SELECT", help="One SELECT over candles, observations, btc_prices, features.")],
+    query: Annotated[
+        str, typer.Argument(metavar="SELECT", help="One SELECT over candles, observations, btc_prices, features.")
+    ],
 ) -> Answer:
     """Ask the lake with SQL: views candles, observations, btc_prices and features."""
     found = app.look.sql(face.workspace, query)

@@ -61,9 +61,8 @@ def build(
 
 
 def _told(b: Built) -> list[str]:
-    state = {"built": "built", "appended": "appended", "up to date": "up to date", "computed anew": "computed anew"}
     lines = [
-        f"{b.instrument} {b.timeframe} from {b.source}: {state[b.state]}; {b.added} rows added"
+        f"{b.instrument} {b.timeframe} from {b.source}: {b.state}; {b.added} rows added"
         + (f", {b.revised} computed anew" if b.revised else "")
         + f"; the table has {b.rows} rows of {b.columns} columns, {b.start:%Y-%m-%d} to {b.end:%Y-%m-%d}",
         f"{b.path}, fingerprint {b.fingerprint[:12]}",

@@ -60,7 +60,7 @@ class Family:
         told = dict(zip(self.parameters, map(written, numbers), strict=True))
         columns = tuple(FeatureColumn(f"{name}.{c}" if c else name, unit) for c, unit in self.columns.items())
         return FeatureSpec(
-            name, self.group, self.title.format(**told), columns, self.depth(numbers), self.formula.format(**told),
+            name, self.group, self.title.format(**told).replace(" 1 bars", " 1 bar"), columns, self.depth(numbers), self.formula.format(**told),
             self.reference, self.needs, self.version,
         )  # fmt: skip
 
