@@ -25,7 +25,7 @@ from forecastle.nouns import Candles, FeatureFrame, History, Instrument
 ROWS = 1_000_000
 PROCESS = Path("/proc/self")
 FloatArray = npt.NDArray[np.float64]
-SINGLE = {
+SINGLE: dict[str, tuple[str, str, tuple[float, ...]]] = {
     **{f"sma_{n}": ("SMA", "c", (n,)) for n in (10, 20, 50, 100, 200)},
     **{f"ema_{n}": ("EMA", "c", (n,)) for n in (10, 20, 50, 100, 200)},
     **{f"wma_{n}": ("WMA", "c", (n,)) for n in (20, 50)},
@@ -50,7 +50,7 @@ SINGLE = {
     "adosc_3_10": ("ADOSC", "hlcv", (3, 10)),
     "simple_return_1": ("ROCP", "c", (1,)),
 }
-MANY = {
+MANY: dict[str, list[tuple[str, str, tuple[float, ...]]]] = {
     "macd_12_26_9": [("MACD", "c", (12, 26, 9))],
     "bollinger_20_2": [("BBANDS", "c", (20, 2.0, 2.0))],
     "stoch_14_3_3": [("STOCH", "hlc", (14, 3, 0, 3, 0))],

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from forecastle.models.garch import GarchModel
     from forecastle.models.naive import Historical, RandomWalk
     from forecastle.models.rolling_garch import rolling_garch
-    from forecastle.nouns import Candles, Forecast, History, Instrument, RollingForecast
+    from forecastle.nouns import Candles, FeatureFrame, Forecast, History, Instrument, RollingForecast
 
 _PLACES = {
     "Candles": "forecastle.nouns:Candles",
     "Ewma": "forecastle.models.ewma:Ewma",
+    "FeatureFrame": "forecastle.nouns:FeatureFrame",
     "Forecast": "forecastle.nouns:Forecast",
     "GarchModel": "forecastle.models.garch:GarchModel",
     "Historical": "forecastle.models.naive:Historical",
@@ -50,6 +51,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Candles",
     "Ewma",
+    "FeatureFrame",
     "Forecast",
     "GarchModel",
     "Historical",

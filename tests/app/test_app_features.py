@@ -27,13 +27,19 @@ from forecastle.features import catalogue, compute
 from forecastle.features._families import families
 from forecastle.lake.lock import writer_lock
 from forecastle.nouns import Candles, FeatureFrame, History, Instrument
-from forecastle.requests import FeaturesRequest
+from forecastle.requests import FeaturesRequest, build
 from forecastle.workspace import Workspace
 from making import make_candles, with_close, without
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-ETH = FeaturesRequest(instrument="ETH-USDT")
-SOME = FeaturesRequest(instrument="ETH-USDT", names="ema_20,rsi_14,obv,bollinger_20_2,adx_14")
+
+
+def _request(instrument: str, **fields: object) -> FeaturesRequest:
+    return build(FeaturesRequest, instrument=instrument, **fields)
+
+
+ETH = _request("ETH-USDT")
+SOME = _request("ETH-USDT", names="ema_20,rsi_14,obv,bollinger_20_2,adx_14")
 
 
 def _eth(bars: int = 300) -> Candles:
@@ -85,7 +91,7 @@ def test_a_second_build_adds_nothing_and_writes_nothing(filled: Workspace) -> No
 
 @pytest.mark.parametrize("names", [None, "ema_20,rsi_14,obv,bollinger_20_2,adx_14"])
 def test_appended_rows_are_those_of_a_whole_build(workspace: Workspace, home: Path, names: str | None) -> None:
-    request = FeaturesRequest(instrument="ETH-USDT", names=names)
+    request = _request("ETH-USDT", names=names)
     longer, btc = _eth(420), make_candles(420, instrument="BTC-USDT", seed=4)
     metric = observations("mvrv", 500)
     for bars in (260, 261, 290, 291, 292, 420):
@@ -213,7 +219,7 @@ def test_a_definition_that_changed_is_refused_and_nothing_is_lost(
 @pytest.mark.parametrize(
     ("other", "why"),
     [
-        (FeaturesRequest(instrument="ETH-USDT", names="ema_20"), "rsi_14"),
+        (_request("ETH-USDT", names="ema_20"), "rsi_14"),
         (replace_request(SOME, fill=3), "no step"),
     ],
 )
@@ -235,11 +241,11 @@ def test_another_source_is_refused(filled: Workspace) -> None:
 def test_inputs_asked_for_by_name_have_to_be_there(workspace: Workspace) -> None:
     workspace.lake.write(_eth())
     with pytest.raises(DataMissing, match="nvt of ETH-USDT"):
-        build_table(workspace, FeaturesRequest(instrument="ETH-USDT", names="nvt"))
+        build_table(workspace, _request("ETH-USDT", names="nvt"))
     with pytest.raises(NameUnknown, match="no feature named 'rsi14'"):
-        build_table(workspace, FeaturesRequest(instrument="ETH-USDT", names="rsi14"))
+        build_table(workspace, _request("ETH-USDT", names="rsi14"))
     with pytest.raises(DataMissing, match="holds no 1d candles"):
-        build_table(workspace, FeaturesRequest(instrument="SOL-USDT"))
+        build_table(workspace, _request("SOL-USDT"))
     with pytest.raises(DataMissing, match="no table") as caught:
         read_table(workspace, ETH)
     assert "forecastle features build ETH-USDT" in caught.value.hint
@@ -337,7 +343,7 @@ def test_the_python_face(filled: Workspace, home: Path) -> None:
 def test_sql_reads_the_current_rows_of_all_tables(filled: Workspace) -> None:
     assert sql(filled, "SELECT count(*) FROM features").item() == 0
     build_table(filled, SOME)
-    build_table(filled, FeaturesRequest(instrument="BTC-USDT", names="sma_20"))
+    build_table(filled, _request("BTC-USDT", names="sma_20"))
     found = sql(
         filled, "SELECT instrument, timeframe, count(*), count(rsi_14), count(sma_20) FROM features GROUP BY ALL"
     )

@@ -38,7 +38,8 @@ def test_numbers_of_ones_own(name: str, numbers: tuple[float, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("rsi14", "rsi_14"), ("RSI_14", "rsi_14"), ("mcad_12_26_9", "macd_12_26_9"), ("trand", "trend"), ("onchian", "onchain")],
+    [("rsi14", "rsi_14"), ("RSI_14", "rsi_14"), ("mcad_12_26_9", "macd_12_26_9"), ("trand", "trend"),
+     ("onchian", "onchain")],
 )  # fmt: skip
 def test_a_name_nobody_knows_gets_the_nearest(name: str, near: str) -> None:
     with pytest.raises(NameUnknown, match="There is no feature named") as caught:

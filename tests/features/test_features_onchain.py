@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import pytest
 
 from features.feature_series import METRICS, column, observations
 from forecastle.features import compute
-from forecastle.nouns import Candles, FeatureFrame, History, Instrument, Observations
+from forecastle.nouns import Candles, History, Instrument, Observations
 from forecastle.nouns.candles import TIME
 from making import make_candles
 
@@ -28,9 +29,7 @@ def _days(start: str, count: int, instrument: str = "BTC-USDT") -> Candles:
     return make_candles(count, start=start, instrument=instrument)
 
 
-def _values(
-    about: npt.NDArray[np.datetime64], known: npt.NDArray[np.datetime64], values: FloatArray, name: str
-) -> Observations:
+def _values(about: Any, known: Any, values: FloatArray, name: str) -> Observations:
     frame = pl.DataFrame({"about": about, "known_at": known, "value": values})
     utc = [pl.col(c).cast(pl.Datetime("us")).dt.replace_time_zone("UTC").cast(TIME) for c in ("about", "known_at")]
     frame = frame.with_columns(utc).sort("about", "known_at")
@@ -99,9 +98,9 @@ def test_at_each_close_it_is_what_was_known_then_revisions_included() -> None:
         realized = last["market_cap"] / last["mvrv"]
         expected = {
             "nvt": last["market_cap"] / last["transfer_value"],
-            "nvt_signal_90": last["market_cap"] / moved.tail(90).mean(),  # type: ignore[operator]
+            "nvt_signal_90": last["market_cap"] / moved.tail(90).mean(),
             "mvrv": last["mvrv"],
-            "mvrv_z": (last["market_cap"] - realized) / cap.std(ddof=0),  # type: ignore[operator]
+            "mvrv_z": (last["market_cap"] - realized) / cap.std(ddof=0),
             "realized_cap": realized,
             "active_addresses": last["active_addresses"],
             "address_growth_30": np.log(last["active_addresses"] / known["active_addresses"]["value"][-31]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -25,22 +25,23 @@ class Table:
     """The bars as lists of floats, for loops that anyone can check."""
 
     def __init__(self, candles: Candles) -> None:
-        self.o, self.h, self.l, self.c, self.v = arrays(candles)
+        self.o, self.h, self.lo, self.c, self.v = arrays(candles)
+        self.mid = (self.h + self.lo) / 2
         self.r = np.r_[np.nan, np.diff(np.log(self.c))]
 
     def true(self, t: int) -> float:
-        return float(max(self.h[t], self.c[t - 1]) - min(self.l[t], self.c[t - 1]))
+        return float(max(self.h[t], self.c[t - 1]) - min(self.lo[t], self.c[t - 1]))
 
 
 def _vortex(t: int, x: Table, up: bool) -> float:
     days = range(t - 13, t + 1)
-    moved = sum(abs(x.h[i] - x.l[i - 1]) if up else abs(x.l[i] - x.h[i - 1]) for i in days)
-    return moved / sum(x.true(i) for i in days)
+    moved = sum(abs(x.h[i] - x.lo[i - 1]) if up else abs(x.lo[i] - x.h[i - 1]) for i in days)
+    return float(moved / sum(x.true(i) for i in days))
 
 
 def _cmf(t: int, x: Table) -> float:
     days = range(t - 19, t + 1)
-    flow = sum(((x.c[i] - x.l[i]) - (x.h[i] - x.c[i])) / (x.h[i] - x.l[i]) * x.v[i] for i in days if x.h[i] > x.l[i])
+    flow = sum(((x.c[i] - x.lo[i]) - (x.h[i] - x.c[i])) / (x.h[i] - x.lo[i]) * x.v[i] for i in days if x.h[i] > x.lo[i])
     return float(flow / sum(x.v[i] for i in days))
 
 
@@ -51,13 +52,13 @@ def _amihud(t: int, x: Table) -> float:
 def _corwin(t: int, x: Table) -> float:
     found = []
     for i in range(t - 19, t + 1):
-        high, low = x.h[i], x.l[i]
+        high, low = x.h[i], x.lo[i]
         if low > x.c[i - 1]:
             high, low = high - (low - x.c[i - 1]), x.c[i - 1]
         elif high < x.c[i - 1]:
             high, low = x.c[i - 1], low + (x.c[i - 1] - high)
-        beta = math.log(high / low) ** 2 + math.log(x.h[i - 1] / x.l[i - 1]) ** 2
-        gamma = math.log(max(high, x.h[i - 1]) / min(low, x.l[i - 1])) ** 2
+        beta = math.log(high / low) ** 2 + math.log(x.h[i - 1] / x.lo[i - 1]) ** 2
+        gamma = math.log(max(high, x.h[i - 1]) / min(low, x.lo[i - 1])) ** 2
         k = 3 - 2 * math.sqrt(2)
         alpha = (math.sqrt(2 * beta) - math.sqrt(beta)) / k - math.sqrt(gamma / k)
         found.append(max(2 * (math.exp(alpha) - 1) / (1 + math.exp(alpha)), 0.0))
@@ -72,13 +73,13 @@ def _roll(t: int, x: Table) -> float:
 
 def _choppiness(t: int, x: Table) -> float:
     days = range(t - 13, t + 1)
-    width = max(x.h[i] for i in days) - min(x.l[i] for i in days)
+    width = max(x.h[i] for i in days) - min(x.lo[i] for i in days)
     return 100 * math.log10(sum(x.true(i) for i in days) / width) / math.log10(14)
 
 
 def _vwap(t: int, x: Table) -> float:
     days = slice(t - 19, t + 1)
-    typical = (x.h[days] + x.l[days] + x.c[days]) / 3
+    typical = (x.h[days] + x.lo[days] + x.c[days]) / 3
     return float((typical * x.v[days]).sum() / x.v[days].sum())
 
 
@@ -87,7 +88,7 @@ SLOW: dict[str, tuple[int, Slow]] = {
     "overnight_return": (1, lambda t, x: math.log(x.o[t] / x.c[t - 1])),
     "body": (0, lambda t, x: math.log(x.c[t] / x.o[t])),
     "body.upper": (0, lambda t, x: math.log(x.h[t] / max(x.o[t], x.c[t]))),
-    "body.lower": (0, lambda t, x: math.log(min(x.o[t], x.c[t]) / x.l[t])),
+    "body.lower": (0, lambda t, x: math.log(min(x.o[t], x.c[t]) / x.lo[t])),
     "skew_60": (60, lambda t, x: float(stats.skew(x.r[t - 59 : t + 1]))),
     "kurtosis_60": (60, lambda t, x: float(stats.kurtosis(x.r[t - 59 : t + 1]))),
     "autocorrelation_60": (61, lambda t, x: float(np.corrcoef(x.r[t - 59 : t + 1], x.r[t - 60 : t])[0, 1])),
@@ -95,14 +96,14 @@ SLOW: dict[str, tuple[int, Slow]] = {
     "sma_cross_50_200": (199, lambda t, x: math.log(x.c[t - 49 : t + 1].mean() / x.c[t - 199 : t + 1].mean())),
     "vortex_14.plus": (14, lambda t, x: _vortex(t, x, True)),
     "vortex_14.minus": (14, lambda t, x: _vortex(t, x, False)),
-    "awesome_5_34": (33, lambda t, x: float(((x.h + x.l) / 2)[t - 4 : t + 1].mean() - ((x.h + x.l) / 2)[t - 33 : t + 1].mean())),
+    "awesome_5_34": (33, lambda t, x: float(x.mid[t - 4 : t + 1].mean() - x.mid[t - 33 : t + 1].mean())),
     "momentum_21_252": (252, lambda t, x: math.log(x.c[t - 21] / x.c[t - 252])),
     "position_252": (251, lambda t, x: float((x.c[t] - x.c[t - 251 : t + 1].min()) / np.ptp(x.c[t - 251 : t + 1]))),
     "drawdown_252": (251, lambda t, x: math.log(x.c[t] / x.c[t - 251 : t + 1].max())),
     "choppiness_14": (14, _choppiness),
     "realized_volatility_20": (20, lambda t, x: math.sqrt(np.mean(x.r[t - 19 : t + 1] ** 2))),
     "close_volatility_20": (20, lambda t, x: float(np.std(x.r[t - 19 : t + 1], ddof=1))),
-    "volatility_ratio_5_60": (60, lambda t, x: math.sqrt(np.mean(x.r[t - 4 : t + 1] ** 2) / np.mean(x.r[t - 59 : t + 1] ** 2))),
+    "volatility_ratio_5_60": (60, lambda t, x: math.sqrt(_square(x.r[t - 4 : t + 1]) / _square(x.r[t - 59 : t + 1]))),
     "cmf_20": (19, _cmf),
     "vwap_20": (19, _vwap),
     "vwap_20.distance": (19, lambda t, x: math.log(x.c[t] / _vwap(t, x))),
@@ -119,8 +120,12 @@ SLOW: dict[str, tuple[int, Slow]] = {
 }  # fmt: skip
 
 
+def _square(returns: FloatArray) -> float:
+    return float(np.mean(returns**2))
+
+
 def _middle(t: int, x: Table, n: int) -> float:
-    return float((x.h[t - n + 1 : t + 1].max() + x.l[t - n + 1 : t + 1].min()) / 2)
+    return float((x.h[t - n + 1 : t + 1].max() + x.lo[t - n + 1 : t + 1].min()) / 2)
 
 
 def _ahead(t: int, x: Table) -> float:
@@ -155,11 +160,11 @@ def test_range_estimators_are_those_of_the_models(bundled_spx: Candles) -> None:
 
 def test_yang_zhang_is_what_a_loop_says(bundled_spx: Candles) -> None:
     found = column(compute(bundled_spx, ["yang_zhang_20"]), "yang_zhang_20")
-    o, h, l, c, _ = arrays(bundled_spx)
+    o, h, lo, c, _ = arrays(bundled_spx)
     for t in (20, 700, 5030):
         days = range(t - 19, t + 1)
         night, body = [math.log(o[i] / c[i - 1]) for i in days], [math.log(c[i] / o[i]) for i in days]
-        up, down = [math.log(h[i] / o[i]) for i in days], [math.log(l[i] / o[i]) for i in days]
+        up, down = [math.log(h[i] / o[i]) for i in days], [math.log(lo[i] / o[i]) for i in days]
         rs = np.mean([u * (u - b) + d * (d - b) for u, d, b in zip(up, down, body, strict=True)])
         k = 0.34 / (1.34 + 21 / 19)
         expected = math.sqrt(np.var(night, ddof=1) + k * np.var(body, ddof=1) + (1 - k) * rs)
@@ -169,14 +174,14 @@ def test_yang_zhang_is_what_a_loop_says(bundled_spx: Candles) -> None:
 def test_keltner_and_supertrend_are_what_a_loop_says(bundled_spx: Candles) -> None:
     import talib
 
-    o, h, l, c, v = arrays(bundled_spx)
+    _, h, lo, c, _ = arrays(bundled_spx)
     frame = compute(bundled_spx, ["keltner_20_10_2", "supertrend_10_3"])
-    width = talib.ATR(h, l, c, 10)
+    width = talib.ATR(h, lo, c, 10)
     np.testing.assert_allclose(column(frame, "keltner_20_10_2.upper"), talib.EMA(c, 20) + 2 * width, rtol=1e-10)
     np.testing.assert_allclose(column(frame, "keltner_20_10_2.lower"), talib.EMA(c, 20) - 2 * width, rtol=1e-10)
     upper, lower, side, lines, sides = math.nan, math.nan, 1, [], []
     for t in range(10, c.size):
-        top, bottom = (h[t] + l[t]) / 2 + 3 * width[t], (h[t] + l[t]) / 2 - 3 * width[t]
+        top, bottom = (h[t] + lo[t]) / 2 + 3 * width[t], (h[t] + lo[t]) / 2 - 3 * width[t]
         upper = top if math.isnan(upper) or top < upper or c[t - 1] > upper else upper
         lower = bottom if math.isnan(lower) or bottom > lower or c[t - 1] < lower else lower
         side = -1 if side == 1 and c[t] < lower else 1 if side == -1 and c[t] > upper else side
@@ -205,7 +210,7 @@ def test_beta_and_correlation_are_those_of_numpy() -> None:
         assert column(frame, "benchmark_return_5")[t] == pytest.approx(other[t - 4 : t + 1].sum(), rel=1e-10)
 
 
-def _candles(rows: list[tuple[float, ...]]) -> Candles:
+def _candles(rows: Sequence[tuple[float, ...]]) -> Candles:
     """Return days with these (high, low, close[, volume]), opened at the close of the day before where inside."""
     opens = np.datetime64("2012-07-19", "us") + np.arange(len(rows)) * np.timedelta64(1, "D")
     high, low, close = (np.array([row[i] for row in rows]) for i in range(3))
@@ -277,11 +282,14 @@ def test_rsi_of_the_chartschool() -> None:
 
 
 VWAP = [
-    (24.8283, 24.3205, 24.7486, 18730.144), (24.7586, 24.5993, 24.7088, 12271.74), (25.1568, 24.7785, 25.0373, 24691.414),
-    (25.5848, 24.9477, 25.545, 18357.606), (25.6844, 24.8083, 25.0672, 22964.08), (25.336, 25.0572, 25.107, 15918.948),
-    (25.2862, 24.8482, 24.888, 16067.044), (25.1269, 24.7496, 24.9975, 16568.487), (25.2762, 24.9278, 25.0473, 16018.729),
-    (25.3857, 25.0274, 25.336, 9773.569), (25.5351, 25.0473, 25.0572, 22572.712), (25.6048, 25.0622, 25.4455, 12986.669),
-    (25.7441, 25.5351, 25.5649, 10906.659), (25.7242, 25.4554, 25.555, 5799.259), (25.6744, 25.2862, 25.4057, 7395.274),
+    (24.8283, 24.3205, 24.7486, 18730.144), (24.7586, 24.5993, 24.7088, 12271.74),
+    (25.1568, 24.7785, 25.0373, 24691.414), (25.5848, 24.9477, 25.545, 18357.606),
+    (25.6844, 24.8083, 25.0672, 22964.08), (25.336, 25.0572, 25.107, 15918.948),
+    (25.2862, 24.8482, 24.888, 16067.044), (25.1269, 24.7496, 24.9975, 16568.487),
+    (25.2762, 24.9278, 25.0473, 16018.729), (25.3857, 25.0274, 25.336, 9773.569),
+    (25.5351, 25.0473, 25.0572, 22572.712), (25.6048, 25.0622, 25.4455, 12986.669),
+    (25.7441, 25.5351, 25.5649, 10906.659), (25.7242, 25.4554, 25.555, 5799.259),
+    (25.6744, 25.2862, 25.4057, 7395.274),
 ]  # fmt: skip
 """The example table of the volume-weighted average price over 14 bars in the tests of the package ta."""
 
@@ -334,8 +342,8 @@ def test_a_weekend_is_seen_where_the_market_closes(bundled_spx: Candles) -> None
 def test_session_vwap_begins_anew_each_day() -> None:
     hours = make_candles(60, timeframe="1h")
     found = column(compute(hours, ["session_vwap"]), "session_vwap")
-    o, h, l, c, v = arrays(hours)
-    typical = (h + l + c) / 3
+    _, h, lo, c, v = arrays(hours)
+    typical = (h + lo + c) / 3
     for t in (0, 5, 23, 24, 30, 47, 48, 59):
         day = slice(t // 24 * 24, t + 1)
         assert found[t] == pytest.approx((typical[day] * v[day]).sum() / v[day].sum(), rel=1e-12)

@@ -9,13 +9,51 @@ from forecastle.features._families import catalogue, families, feature_of, featu
 from forecastle.features.build import Live, Step, compute, lacking, started, wanted_observations
 from forecastle.features.cross import benchmarks
 from forecastle.features.gaps import Fill, forward_fill
+from forecastle.features.prepare import (
+    Chain,
+    Clip,
+    DropConstant,
+    Fitted,
+    ForwardFill,
+    Impute,
+    MinMaxScale,
+    RobustScale,
+    Standardise,
+    Unfitted,
+    Winsorise,
+    from_document,
+    walk,
+)
 from forecastle.features.resample import resample
+from forecastle.features.select import (
+    ClassTarget,
+    CorrelationThreshold,
+    MutualInformation,
+    NumberTarget,
+    PermutationImportance,
+)
 
 __all__ = [
+    "Chain",
+    "ClassTarget",
+    "Clip",
+    "CorrelationThreshold",
+    "DropConstant",
     "Feature",
     "Fill",
+    "Fitted",
+    "ForwardFill",
+    "Impute",
     "Live",
+    "MinMaxScale",
+    "MutualInformation",
+    "NumberTarget",
+    "PermutationImportance",
+    "RobustScale",
+    "Standardise",
     "Step",
+    "Unfitted",
+    "Winsorise",
     "benchmarks",
     "catalogue",
     "compute",
@@ -23,8 +61,10 @@ __all__ = [
     "feature_of",
     "features_of",
     "forward_fill",
+    "from_document",
     "lacking",
     "resample",
     "started",
+    "walk",
     "wanted_observations",
 ]

@@ -59,9 +59,10 @@ class Family:
         name = "_".join([self.name, *map(written, numbers)])
         told = dict(zip(self.parameters, map(written, numbers), strict=True))
         columns = tuple(FeatureColumn(f"{name}.{c}" if c else name, unit) for c, unit in self.columns.items())
+        title = self.title.format(**told).replace(" 1 bars", " 1 bar")
         return FeatureSpec(
-            name, self.group, self.title.format(**told).replace(" 1 bars", " 1 bar"), columns, self.depth(numbers), self.formula.format(**told),
-            self.reference, self.needs, self.version,
+            name, self.group, title, columns, self.depth(numbers), self.formula.format(**told), self.reference,
+            self.needs, self.version,
         )  # fmt: skip
 
     def depth(self, numbers: Numbers) -> int | None:

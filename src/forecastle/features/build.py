@@ -19,7 +19,6 @@ from forecastle.features.onchain import STALE
 from forecastle.nouns import Candles, FeatureFrame, History, Instrument, Observations
 from forecastle.sessions import Times
 
-
 CHUNK = 32_768
 """Bars worked through at once: their arrays fit into the cache of a processor. Counted from the start of each run, so
 that a row does not depend on what comes after it."""
