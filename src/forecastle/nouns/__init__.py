@@ -8,6 +8,7 @@ from forecastle.nouns.fit import FitStatus, FitSummary, Parameter
 from forecastle.nouns.forecast import Forecast, ForecastSet, Refusal, RollingForecast
 from forecastle.nouns.history import History
 from forecastle.nouns.instrument import Instrument, is_simulated
+from forecastle.nouns.leaks import LeakFinding, LeakReport
 from forecastle.nouns.observations import Observations
 from forecastle.nouns.report import NewsImpact, TermPoint, VolatilityReport
 from forecastle.nouns.score import (
@@ -42,6 +43,8 @@ __all__ = [
     "Ged",
     "History",
     "Instrument",
+    "LeakFinding",
+    "LeakReport",
     "ModelConfidenceSet",
     "ModelScore",
     "NewsImpact",

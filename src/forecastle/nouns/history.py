@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
-import polars as pl
-
 from forecastle.errors import DataInvalid
 from forecastle.nouns.candles import Candles, Returns
 from forecastle.nouns.observations import Observations
@@ -70,6 +68,6 @@ class History:
         return History(
             self.candles.between(end=moment),
             None if self.finer is None else self.finer.between(end=moment),
-            tuple(replace(o, frame=o.frame.filter(pl.col("known_at") <= moment)) for o in self.observations),
+            tuple(o.until(moment) for o in self.observations),
             tuple(peer.until(moment) for peer in self.peers),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -85,4 +85,15 @@ class Observations:
     def known(self, moment: datetime) -> Observations:
         """Return what was known at ``moment``: of each ``about`` the last revision until then."""
         until = self.frame.filter(pl.col("known_at") <= moment)
-        return replace(self, frame=until.unique("about", keep="last", maintain_order=True))
+        return self.part(until.unique("about", keep="last", maintain_order=True))
+
+    def until(self, moment: datetime) -> Observations:
+        """Return the rows that were known at ``moment``, revisions beside what they revise."""
+        return self.part(self.frame.filter(pl.col("known_at") <= moment))
+
+    def part(self, frame: pl.DataFrame) -> Observations:
+        """Return the same observations with fewer rows, or other finite values: what holds for all holds for some."""
+        made = object.__new__(type(self))
+        for name, value in {**vars(self), "frame": frame}.items():
+            object.__setattr__(made, name, value)
+        return made

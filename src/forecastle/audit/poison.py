@@ -1,0 +1,54 @@
+"""A history whose future is absurd: what was closed and known stays, all that comes after is something else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+
+from forecastle.nouns import Candles, History, Observations
+from forecastle.nouns.candles import PRICES
+
+
+def poisoned(history: History, moment: datetime, seed: int = 0) -> History:
+    """Return the history with every bar that closes after ``moment`` and every value known after it spoiled.
+
+    Bars are moved by random factors of up to a thousand, each its own, and widened; volumes as well; they stay valid
+    candles. Values of observations change scale and sign. Times stay: which bars come is not the secret. The same
+    ``seed`` and ``moment`` give the same poison. Finer bars and peers are poisoned, too.
+    """
+    draw = np.random.default_rng([seed, int(moment.timestamp())])
+    return History(
+        _candles(history.candles, moment, draw),
+        None if history.finer is None else _candles(history.finer, moment, draw),
+        tuple(_observed(o, moment, draw) for o in history.observations),
+        tuple(poisoned(peer, moment, seed + 1) for peer in history.peers),
+    )
+
+
+def _candles(candles: Candles, moment: datetime, draw: np.random.Generator) -> Candles:
+    first = int(np.searchsorted(candles.times("close_time"), _stamp(moment), side="right"))
+    past, late = candles.frame.slice(0, first), candles.frame.slice(first)
+    level, traded = (np.exp(draw.uniform(-7.0, 7.0, late.height)) for _ in range(2))
+    wider = 1.0 + draw.exponential(2.0, late.height)
+    factors = {"open": level, "close": level, "high": level * wider, "low": level / wider}
+    spoiled = late.with_columns(
+        *(pl.Series(c, late[c].to_numpy() * factors[c]) for c in PRICES),
+        pl.Series("volume", (late["volume"].to_numpy() + 1.0) * traded),
+    )
+    # the rows were candles before, and the factors keep every rule of candles
+    return Candles.proven(
+        candles.instrument, candles.timeframe, candles.source, past.vstack(spoiled), candles.adjusted, candles.prices
+    )
+
+
+def _observed(observed: Observations, moment: datetime, draw: np.random.Generator) -> Observations:
+    late = observed.frame["known_at"].dt.replace_time_zone(None).to_numpy() > _stamp(moment)
+    value = observed.frame["value"].to_numpy()
+    other = value * draw.normal(0.0, 1e3, value.size) + 17.0
+    return observed.part(observed.frame.with_columns(pl.Series("value", np.where(late, other, value))))
+
+
+def _stamp(moment: datetime) -> np.datetime64:
+    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
