@@ -172,6 +172,17 @@ class FeaturesRequest(Request):
     fill: int | None = Field(default=None, ge=1, le=1000)
 
 
+class LeaksRequest(Request):
+    """An audit of everything that computes: of the last ``bars`` of each series, or of a made-up one where none."""
+
+    instruments: tuple[InstrumentField, ...] = ()
+    timeframe: Timeframe = "1d"
+    source: str | None = None
+    bars: int = Field(default=600, ge=300, le=20_000)
+    cuts: int = Field(default=200, ge=1, le=10_000)
+    seed: int = Field(default=0, ge=0)
+
+
 class FetchRequest(SpanRequest):
     """Candles of sources into the lake; a source is asked where those before it fail or do not have them."""
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from forecastle import __version__
-from forecastle.cli import data, features, files, lake, quality, system, volatility
+from forecastle.cli import check, data, features, files, lake, quality, system, volatility
 from forecastle.cli._face import complain, interrupted
 from forecastle.errors import RequestInvalid
 
@@ -39,6 +39,7 @@ files.add_to(root)
 lake.add_to(root)
 quality.add_to(root)
 features.add_to(root)
+check.add_to(root)
 volatility.add_to(root)
 
 

@@ -10,6 +10,7 @@ from forecastle.features.build import Live, Step, compute, lacking, started, wan
 from forecastle.features.cross import benchmarks
 from forecastle.features.gaps import Fill, forward_fill
 from forecastle.features.prepare import (
+    STEPS,
     Chain,
     Clip,
     DropConstant,
@@ -34,6 +35,7 @@ from forecastle.features.select import (
 )
 
 __all__ = [
+    "STEPS",
     "Chain",
     "ClassTarget",
     "Clip",
