@@ -53,6 +53,7 @@ bench: $(VENV)/.dev ## figures: times side by side
 docs: $(VENV)/.dev ## remake the README's figures and pictures (needs chromium) and the tables of sources and features
 	$(BIN)/python docs/make_sources.py
 	$(BIN)/python docs/make_features.py
+	$(BIN)/python docs/make_feast.py
 	$(BIN)/python docs/make_pictures.py
 
 results: $(VENV)/.dev ## remake docs/results and docs/environment.json

@@ -109,6 +109,12 @@ def test_the_catalogue_of_features_is_what_they_say() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
+def test_the_store_for_feast_is_what_the_registry_says() -> None:
+    check = [sys.executable, "docs/make_feast.py", "--check"]
+    ran = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_conda_installs_what_pip_installs() -> None:
     steps = yaml.safe_load(_text("environment.yml"))["dependencies"]
     pip = next(step["pip"] for step in steps if isinstance(step, dict))

@@ -42,7 +42,7 @@ LONGER: dict[str, Timeframe] = {
     "1m": "5m", "5m": "1h", "15m": "1h", "30m": "1h", "1h": "1d", "4h": "1d", "1d": "1w", "1w": "1mo",
 }  # fmt: skip
 _MADE = ("ETH-USDT", "BTC-USDT")
-_HOLES = (150, 151, 380)
+_HOLES = (100, 101, 200)
 _METRICS = (
     "market_cap", "transfer_value", "mvrv", "active_addresses", "hash_rate", "exchange_inflow", "exchange_outflow",
 )  # fmt: skip

@@ -1,7 +1,8 @@
-"""Commands about features: build, list."""
+"""Commands about features: build, list, materialize, read."""
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,9 +10,11 @@ import typer
 from forecastle.cli import _options as option
 from forecastle.cli._face import Answer, Face, command
 from forecastle.cli._late import app, requests, show
+from forecastle.errors import RequestInvalid
 
 if TYPE_CHECKING:
     from forecastle.app.build_features import Built
+    from forecastle.app.materialize import Materialized
     from forecastle.requests import FeaturesRequest
 
 SHOWN = 12
@@ -30,6 +33,8 @@ def add_to(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Features: build tables, list, put online, read.")
     command(group, "build")(build)
     command(group, "list")(list_)
+    command(group, "materialize")(materialize)
+    command(group, "read")(read)
     root.add_typer(group, name="features")
 
 
@@ -79,6 +84,60 @@ def _told(b: Built) -> list[str]:
         reasons.setdefault(why, []).append(name)
     lines += [f"Without a value: {', '.join(names)}. {why}" for why, names in list(reasons.items())[:SHOWN]]
     return lines
+
+
+def materialize(
+    face: Face,
+    id_: Annotated[str | None, typer.Argument(metavar="[ID]", help="Instrument; none: every table there is.")] = None,
+    timeframe: option.Timeframe = "1d",
+    source: option.SourceOf = None,
+    build_: Annotated[bool, typer.Option("--build", help="Bring the table up to the last candle first.")] = False,
+) -> Answer:
+    """Bring feature tables into the online store, and compare what is read back with the table."""
+    if id_ is None:
+        if build_:
+            raise RequestInvalid("--build was asked for.", "It builds one table.", "Name the instrument.")
+        found = app.materialize.materialize(face.workspace)
+    else:
+        request = request_of(id_, timeframe, source)
+        if build_:
+            found = app.materialize.build_and_materialize(face.workspace, request)
+        else:
+            found = app.materialize.materialize(face.workspace, [(request.instrument.id, request.timeframe)])
+    lines = [line for m in found for line in [*(_told(m.built) if m.built else []), _online(m)]]
+    return Answer("features-materialize", {"tables": found}, lines)
+
+
+def _online(m: Materialized) -> str:
+    again = ", written once more after a revision" if m.written_again else ""
+    return (
+        f"{m.instrument} {m.timeframe}: the row of {m.known_at:%Y-%m-%d %H:%M} is in {m.store}{again}; "
+        f"{m.checked} columns read offline and online are the same ({m.without_value} of them not known)"
+    )
+
+
+def read(
+    face: Face,
+    id_: option.Id,
+    timeframe: option.Timeframe = "1d",
+    names: Annotated[
+        str | None, typer.Option("--names", metavar="A,B", help="Columns, such as rsi_14,macd_12_26_9.line; else all.")
+    ] = None,
+) -> Answer:
+    """Read the latest features: online, or where the store is down from the table, marked so."""
+    request = request_of(id_, timeframe, None, names)
+    reading = app.online_features.read_latest(face.workspace, request)
+    age = (face.workspace.clock.now() - reading.known_at).total_seconds()
+    if reading.note:
+        warnings.warn(reading.note, stacklevel=1)
+    head = (
+        f"{reading.instrument} {reading.timeframe}: known at {reading.known_at:%Y-%m-%d %H:%M} UTC, "
+        f"{age / 3600:.1f} hours ago; served {reading.served_from}"
+    )
+    rows = [(name, "-" if value is None else f"{value:.10g}") for name, value in reading.values.items()]
+    document = {"reading": reading, "age_seconds": age}
+    table = show.table("", ("column", ">value"), rows)
+    return Answer("features-read", document, show.marked(reading.source, [head, table]))
 
 
 def list_(

@@ -119,6 +119,18 @@ class FeatureTables:
         frames = [_rows_of(path, wanted) for path in self._files(instrument, timeframe)]
         return FeatureTable(meta, pl.concat(frames))
 
+    def last_row(self, instrument: str, timeframe: Timeframe) -> tuple[TableMeta, pl.DataFrame]:
+        """Return the current version of the last row, from the last file alone; raises as :meth:`read`."""
+        files = self._files(instrument, timeframe)
+        if not files:
+            self.read(instrument, timeframe)  # says what is missing
+        rows = _rows_of(files[-1], None)
+        return _meta_of(files[-1]), rows.filter(pl.col("known_at") == rows["known_at"][-1]).tail(1)
+
+    def files(self, instrument: str, timeframe: Timeframe) -> list[Path]:
+        """Return the files of a table, oldest first."""
+        return self._files(instrument, timeframe)
+
     def everything(self) -> pl.DataFrame:
         """Return the current rows of all tables, null where a table has no such column; for SQL."""
         frames = [pl.DataFrame(schema={"instrument": pl.String, "timeframe": pl.String, "known_at": TIME})]

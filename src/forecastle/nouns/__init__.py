@@ -3,6 +3,7 @@
 from forecastle.nouns.candles import CandleRow, Candles, Returns
 from forecastle.nouns.distribution import Distribution, Empirical, Ged, Normal, SkewT, StudentT
 from forecastle.nouns.feature_frame import FeatureColumn, FeatureFrame, FeatureSpec
+from forecastle.nouns.feature_reading import FeatureReading
 from forecastle.nouns.findings import Finding, QualityReport
 from forecastle.nouns.fit import FitStatus, FitSummary, Parameter
 from forecastle.nouns.forecast import Forecast, ForecastSet, Refusal, RollingForecast
@@ -34,6 +35,7 @@ __all__ = [
     "Empirical",
     "FeatureColumn",
     "FeatureFrame",
+    "FeatureReading",
     "FeatureSpec",
     "Finding",
     "FitStatus",
