@@ -62,9 +62,10 @@ class OnlineFeatures:
 def _known(names: Sequence[str] | None) -> tuple[str, ...]:
     if names is None:
         return columns()
+    known = frozenset(columns())
     for name in names:
-        if name not in columns():
-            raise NameUnknown("feature column", name, columns())
+        if name not in known:
+            raise NameUnknown("feature column", name, known)
     return tuple(names)
 
 
