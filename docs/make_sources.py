@@ -21,6 +21,8 @@ def table() -> str:
         facts = facts_of(name)
         prices = ("close only" if facts.prices == "close" else "OHLC") + f", adjusted: {facts.adjusted}"
         volume = f"{facts.volume}; pairs: {facts.pair_volume}" if facts.pair_volume else facts.volume
+        if facts.gives == "observations":
+            prices, volume = "none: observations", "-"
         back = ", ".join(f"`{other}`" for other in facts.fall_back) or "-"
         cells = (f"`{name}`", facts.title, facts.history, facts.limits, prices, volume, back, facts.licence)
         lines.append(f"| {' | '.join(cells)} |")

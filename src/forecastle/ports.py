@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +99,7 @@ class SourceFacts:
     licence: str
     fall_back: tuple[str, ...] = ()
     pair_volume: VolumeUnit | None = None
+    gives: Literal["candles", "observations"] = "candles"
 
     def adjusted_of(self, instrument: Instrument) -> Adjusted:
         """Return what the prices of an instrument are adjusted for: coins have no corporate actions."""
@@ -141,6 +142,31 @@ class Source(Protocol):
         self, instrument: Instrument, timeframe: Timeframe, start: datetime | None, end: datetime | None
     ) -> Iterator[Page]:
         """Yield the bars that open at or after ``start`` and close at or before ``end``, page by page, oldest first.
+
+        Raises ``SourceLimited`` where the source does not have them, ``UpstreamError`` where it fails for now. What
+        was yielded before stays true.
+        """
+        ...
+
+
+@runtime_checkable
+class ObservationSource(Protocol):
+    """Outside data about a market beside its candles: gives observations."""
+
+    @property
+    def name(self) -> str:
+        """Return the name every row carries as its source."""
+        ...
+
+    @property
+    def facts(self) -> SourceFacts:
+        """Return the units and limits of this source."""
+        ...
+
+    def observations(
+        self, instrument: Instrument, start: datetime | None, end: datetime | None
+    ) -> Iterator[tuple[Observations, ...]]:
+        """Yield observations about moments from ``start`` to ``end``, page by page, oldest first.
 
         Raises ``SourceLimited`` where the source does not have them, ``UpstreamError`` where it fails for now. What
         was yielded before stays true.

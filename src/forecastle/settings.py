@@ -177,7 +177,7 @@ def _checked(chosen: Mapping[str, tuple[Any, str]]) -> Settings:
         key = ".".join(str(part) for part in first["loc"])
         origin = chosen.get(key, (None, "default"))[1]
         raise ConfigurationError(
-            f"The setting {key} is {first.get('input')!r} (from {origin}).", f"{first['msg']}.",
+            f"The setting {key} is {without_password(repr(first.get('input')))} (from {origin}).", f"{first['msg']}.",
             "Change it there; forecastle config show --origin lists all.",
         ) from error  # fmt: skip
     return settings.model_copy(update={"home": _absolute(settings.home)})

@@ -24,7 +24,7 @@ ADDRESS = re.compile(
 )
 XML_NAMESPACE = "http://www.w3.org/"
 """Names a vocabulary; nothing is ever fetched from there."""
-VENUES = ("https://api.coingecko.com",)
+VENUES = ("https://api.coingecko.com", "https://community-api.coinmetrics.io")
 """Public addresses of market venues, each named here: they may stand in ``sources``, and nowhere else."""
 
 CLOCKS = {

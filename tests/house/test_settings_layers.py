@@ -117,7 +117,7 @@ def test_a_secret_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes 
 @pytest.mark.parametrize(
     "address",
     [
-        "redis://ada:s3cret@cache:6379/0", "redis://:s3cret@cache", "postgresql+psycopg://ada:s3cret@db/mlflow?ssl=1",
+        "redis://ada:s3cret@cache:6379/0", "redis://:s3cret@cache", "rediss://ada:s3cret@db/1?ssl=1",
         "redis://ada:p@s3cret@cache", "redis://ada:pa/s3cret@cache",
     ],
 )  # fmt: skip
@@ -127,6 +127,12 @@ def test_no_password_is_ever_shown(tmp_path: Path, address: str) -> None:
     shown = _origin(origins, "store.online").value
     assert "s3cret" not in shown
     assert address.rpartition("@")[2] in shown, "the host says which server it is"
+
+
+def test_an_address_of_another_kind_is_refused_without_its_password(tmp_path: Path) -> None:
+    error = _refused(tmp_path, {STORE: "postgresql+psycopg://ada:s3cret@db/mlflow"})
+    assert "store.online" in error.what
+    assert "s3cret" not in str(error)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 DAY, HOUR, MINUTE = 86_400_000, 3_600_000, 60_000
 STEPS = {"1m": MINUTE, "5m": 5 * MINUTE, "1h": HOUR, "4h": 4 * HOUR, "1d": DAY, "1w": 7 * DAY, "1M": 31 * DAY}
-VENUES = ("binance", "coinbase", "kraken", "okx", "bitfinex", "coingecko", "yahoo")
+VENUES = ("binance", "coinbase", "kraken", "okx", "bitfinex", "coingecko", "coinmetrics", "yahoo")
 """Modules ``venues.venue_<name>`` with ``HANDLERS: dict[host, Handler]``; those that are not there are left out."""
 
 

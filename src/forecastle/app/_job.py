@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from forecastle.app._observing import FetchedMetric
 from forecastle.app._wanting import ALL_ASKED, BEGINNING, Span, Stretch, answered, overlap, wanting
 from forecastle.errors import DataInvalid, DataMissing, ForecastleError, LakeLocked, SourceLimited
 from forecastle.lake import DatasetKey
@@ -54,6 +55,7 @@ class Fetched:
     csv_files: int = 0
     simulated: bool = False
     gave_up: ForecastleError | None = None
+    metrics: list[FetchedMetric] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from forecastle.app._job import Fetched, Job
+from forecastle.app._observing import observe, refuse_for_observations
 from forecastle.errors import (
     DataError,
     ForecastleError,
@@ -15,7 +16,7 @@ from forecastle.errors import (
     UpstreamRefused,
 )
 from forecastle.nouns import Instrument
-from forecastle.ports import Progress, Source, silent
+from forecastle.ports import ObservationSource, Progress, Source, silent
 from forecastle.requests import FetchRequest
 from forecastle.sessions import Timeframe
 from forecastle.sources import open_source
@@ -46,8 +47,9 @@ def fetch(workspace: Workspace, request: FetchRequest, progress: Progress = sile
     series that fails does not stop the others. Raises ``NameUnknown`` for a source nobody knows, ``StorageUnwritable``.
     """
     sources = _Sources(workspace, request)
-    for name in request.sources:
-        sources.open(name)  # a wrong name is told before anything is asked
+    opened = [sources.open(name) for name in request.sources]  # a wrong name is told before anything is asked
+    if any(isinstance(source, ObservationSource) for source in opened):
+        refuse_for_observations(request)
     brought: list[Fetched] = []
     failed: list[ForecastleError] = []
     for instrument in request.instruments:
@@ -84,6 +86,9 @@ def _series(
     """Return what each source gave of one series, in the order they were asked, and an error where none ended it."""
     names, start = list(request.sources), request.start
     brought: list[Fetched] = []
+    first = sources.open(names[0])
+    if isinstance(first, ObservationSource):
+        return _observed(workspace, request, instrument, first, progress)
     while names:
         source = sources.open(names.pop(0))
         job = Job(workspace, source, instrument, timeframe, request, start, progress, tuple(names))
@@ -100,6 +105,19 @@ def _series(
         else:
             return brought, None
     return brought, _none_ended_it(brought)
+
+
+def _observed(
+    workspace: Workspace, request: FetchRequest, instrument: Instrument, source: ObservationSource, progress: Progress
+) -> tuple[list[Fetched], ForecastleError | None]:
+    """Return what came of observations, and the error that ended it."""
+    fetched = Fetched(instrument, "1d", source.name, source.facts)
+    try:
+        fetched.metrics = observe(workspace, source, instrument, request, progress)
+        fetched.observations = sum(metric.added + metric.revised for metric in fetched.metrics)
+    except (DataError, UpstreamError) as error:
+        fetched.gave_up = error
+    return [fetched], fetched.gave_up
 
 
 def _none_ended_it(brought: list[Fetched]) -> ForecastleError:

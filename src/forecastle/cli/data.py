@@ -106,13 +106,13 @@ def _fetch_answer(name: str, outcome: Outcome) -> _Told:
     results = [
         {"instrument": f.instrument.id, "timeframe": f.timeframe, "source": f.source, "simulated": f.simulated,
          "start": f.start, "end": f.end, "added": f.added, "revised": f.revised, "unchanged": f.unchanged,
-         "quarantined": f.quarantined, "observations": f.observations, "csv_files": f.csv_files,
+         "quarantined": f.quarantined, "observations": f.observations, "metrics": f.metrics, "csv_files": f.csv_files,
          "adjusted": f.facts.adjusted_of(f.instrument), "prices": f.facts.prices,
          "volume_unit": f.facts.volume_of(f.instrument),
          "notes": f.notes, "gave_up": f.gave_up.document() if f.gave_up else None}
         for f in outcome.brought if f.gave_up is None or f.rows
     ]  # fmt: skip
-    told = [f for f in outcome.brought if f.rows or f.gave_up not in outcome.failed]
+    told = [f for f in outcome.brought if f.rows or f.metrics or f.gave_up not in outcome.failed]
     lines = [line for f in told for line in _fetch_lines(f, outcome.failed)] if results else []
     document = {"results": results, "failed": [e.document() for e in outcome.failed]}
     return _Told(name, document, lines, outcome.failed)
@@ -120,7 +120,11 @@ def _fetch_answer(name: str, outcome: Outcome) -> _Told:
 
 def _fetch_lines(f: Fetched, failed: tuple[ForecastleError, ...]) -> list[str]:
     head = f"{f.instrument} {f.timeframe} from {f.source}{' (SIMULATED, not a market)' if f.simulated else ''}: "
-    lines = []
+    lines = [
+        f"{head}{m.name} ({m.unit}): {m.added} added, {m.revised} revised, {m.unchanged} there already; the lake holds "
+        f"{m.start:%Y-%m-%d} to {m.end:%Y-%m-%d}"
+        for m in f.metrics
+    ]
     if f.start is not None and f.end is not None and (f.gave_up is None or f.rows):
         counts = f"{f.added} added, {f.revised} revised, {f.unchanged} there already"
         counts += f", {f.quarantined} quarantined" if f.quarantined else ""

@@ -18,6 +18,7 @@ SOURCES = Registry(
         "simulated": "forecastle.sources.simulated:Simulated",
         "yahoo": "forecastle.sources.yahoo:Yahoo",
         "coingecko": "forecastle.sources.coingecko:CoinGecko",
+        "coinmetrics": "forecastle.sources.coinmetrics:CoinMetrics",
     },
 )
 EXCHANGES = ("binance", "coinbase", "kraken", "okx", "bitfinex", "binanceusdm")
