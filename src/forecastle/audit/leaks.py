@@ -18,6 +18,7 @@ from forecastle.audit.cuts import cut_points
 from forecastle.audit.poison import poisoned
 from forecastle.errors import DataError, DataInvalid, ForecastleError, ForecastRefused
 from forecastle.nouns import History
+from forecastle.nouns.candles import TIME
 from forecastle.nouns.leaks import LeakFinding, LeakKind, LeakReport
 from forecastle.ports import Progress, silent
 from forecastle.sessions import Times
@@ -44,23 +45,26 @@ def audit(
 
     The moments are drawn by ``seed``, spread over rows, the beginning, the surroundings of nulls, holes and revisions,
     and moments between rows. A history is demanding where it has holes, observations with revisions, a peer and finer
-    bars: a leak through what is not there cannot be found. Raises ``DataInvalid`` where a subject's frame has no
-    ascending ``known_at``, and what a subject raises on the whole history.
+    bars: a leak through what is not there cannot be found. The report counts the moments of the subject that had the
+    fewest. Raises ``DataInvalid`` where a subject's frame has no ascending ``known_at`` in UTC or the history no bar,
+    and what a subject raises on the whole history.
     """
     findings: list[LeakFinding] = []
-    columns = 0
+    columns, looked = 0, []
     for number, subject in enumerate(subjects):
         whole = _Rows.of(subject, subject.compute(history))
         columns += len(whole.columns)
         case = _Case(subject, history, whole)
         moments = cut_points(history, whole.frame, cuts, seed)
+        looked.append(len(moments))
         for done, moment in enumerate(moments):
             case.look(_utc(moment), seed)
             progress(number * cuts + done, len(subjects) * cuts, f"leaks of {subject.name}")
         findings += case.found.values()
     candles = history.candles
     series = f"{candles.instrument} {candles.timeframe} from {candles.source}"
-    return LeakReport(series, tuple(s.name for s in subjects), columns, len(candles), cuts, seed, tuple(findings))
+    names, fewest = tuple(s.name for s in subjects), min(looked, default=0)
+    return LeakReport(series, names, columns, len(candles), fewest, seed, tuple(findings))
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,11 @@ class _Rows:
 
     @classmethod
     def of(cls, subject: Subject, frame: pl.DataFrame) -> _Rows:
+        if frame.schema.get("known_at") != TIME:
+            raise DataInvalid(
+                f"The frame of {subject.name} has no known_at in UTC and microseconds.",
+                "A row is used from its known_at on; an audit compares rows by it.", "Name and cast it so.",
+            )  # fmt: skip
         known = frame["known_at"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
         if known.size > 1 and not bool((known[1:] > known[:-1]).all()):
             raise DataInvalid(
@@ -125,11 +134,12 @@ class _Case:
         if kind == "cut" and other.known_at.size > theirs:
             self._note("", "future", moment, _utc(other.known_at[theirs]), None, None, "")
         if mine != theirs or not np.array_equal(self.whole.known_at[:mine], other.known_at[:theirs]):
+            other_future = "without" if kind == "cut" else "with another"
             both = min(mine, theirs)
             apart = np.flatnonzero(self.whole.known_at[:both] != other.known_at[:both])
             row = int(apart[0]) if apart.size else both
             at = self.whole.known_at[row] if row < mine else other.known_at[row]
-            self._note("", "row", moment, _utc(at), None, None, f"{mine} rows with the future, {theirs} without")
+            self._note("", "row", moment, _utc(at), None, None, f"{mine} rows with the future, {theirs} {other_future}")
             return
         if other.columns != self.whole.columns:
             self._note("", "row", moment, None, None, None, "its columns depend on what comes after")
@@ -156,13 +166,16 @@ class _Case:
 
 
 def _apart(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.bool_]:
-    """Return which values differ: by any bit, or by more than a share of the larger; NaN equals NaN."""
+    """Return which values differ: by any bit, or by more than a share of the larger; NaN equals NaN.
+
+    By bits zero has a sign: a -0.0 that turns into 0.0 was computed in another way. Infinity is near nothing but itself.
+    """
     bits: npt.NDArray[np.bool_] = np.not_equal(one.view(np.int64), other.view(np.int64))
     if tolerance == 0.0 or not bits.any():
         return bits
     with np.errstate(invalid="ignore"):
         close = np.abs(one - other) <= tolerance * np.maximum(np.abs(one), np.abs(other))
-    return np.logical_and(bits, ~close)
+    return np.logical_and(bits, ~(close & np.isfinite(one) & np.isfinite(other)))
 
 
 def _utc(moment: np.datetime64) -> datetime:

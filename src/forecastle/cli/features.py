@@ -109,7 +109,7 @@ def materialize(
 
 
 def _online(m: Materialized) -> str:
-    again = ", written once more after a revision" if m.written_again else ""
+    again = ", written apart (revised, or it ends before others)" if m.written_again else ""
     return (
         f"{m.instrument} {m.timeframe}: the row of {m.known_at:%Y-%m-%d %H:%M} is in {m.store}{again}; "
         f"{m.checked} columns read offline and online are the same ({m.without_value} of them not known)"

@@ -37,7 +37,7 @@ class LeakFinding:
 
 @dataclass(frozen=True)
 class LeakReport:
-    """An audit of one series: who was looked at, at how many moments, and what was found."""
+    """An audit of one series: who was looked at, at how many moments (``cuts``) at least, and what was found."""
 
     series: str
     subjects: tuple[str, ...]
