@@ -142,6 +142,12 @@ class CheckFailed(ForecastleError):
     exit_code = 6
 
 
+class DefinitionChanged(CheckFailed):
+    """A stored table was made by other definitions than those of today."""
+
+    code = "definition_changed"
+
+
 class ForecastRefused(CheckFailed):
     """No forecast is better than this one: the fit failed or the data cannot carry it."""
 

@@ -14,7 +14,6 @@ import pytest
 import forecastle
 from features.feature_series import METRICS, observations
 from forecastle.app.build_features import (
-    DefinitionChanged,
     build_table,
     load_features,
     read_table,
@@ -22,7 +21,7 @@ from forecastle.app.build_features import (
 )
 from forecastle.app.look import sql
 from forecastle.clock import FixedClock
-from forecastle.errors import DataCorrupt, DataMissing, LakeLocked, NameUnknown
+from forecastle.errors import DataCorrupt, DataMissing, DefinitionChanged, LakeLocked, NameUnknown
 from forecastle.features import catalogue, compute
 from forecastle.features._families import families
 from forecastle.lake.lock import writer_lock
@@ -315,6 +314,33 @@ def test_minutes_are_kept_by_the_month(workspace: Workspace) -> None:
     stepwise = read_table(workspace, request)
     rebuild_table(workspace, request)
     _close(stepwise.frame, read_table(workspace, request).frame)
+
+
+def test_a_build_that_was_stopped_between_two_months_is_made_whole(workspace: Workspace) -> None:
+    minutes = make_candles(60 * 24 * 12, timeframe="5m", instrument="ETH-USDT", start="2024-01-15")
+    request = replace_request(SOME, timeframe="5m")
+    workspace.lake.write(minutes)
+    folder = build_table(workspace, request).path
+    whole = read_table(workspace, request).frame
+    (folder / "2024-03.parquet").unlink()  # its rows were not written; the state of the month before speaks of them
+    built = build_table(workspace, request)
+    assert built.added == whole.filter(pl.col("known_at") >= datetime(2024, 3, 1, tzinfo=UTC)).height
+    _close(read_table(workspace, request).frame, whole)
+
+
+def test_what_a_rebuild_replaces_is_kept_each_time(filled: Workspace) -> None:
+    path = build_table(filled, SOME).path
+    first = path.read_bytes()
+    filled.lake.write(with_close(_eth(), 250, 1.1))
+    build_table(filled, SOME)
+    second = path.read_bytes()
+    rebuild_table(filled, SOME)
+    rebuild_table(filled, replace_request(SOME, names=("ema_20",)))
+    kept = sorted(p.read_bytes() for p in (path.parent / "superseded").iterdir())
+    assert len(kept) == 2
+    assert second in kept
+    assert first not in kept, "it was gone on with, not replaced"
+    assert len(read_table(filled, SOME).columns) == 1
 
 
 def test_months_of_two_definitions_are_no_table(workspace: Workspace) -> None:

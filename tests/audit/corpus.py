@@ -200,6 +200,14 @@ def _day_from_hours_of_tomorrow(history: History) -> pl.DataFrame:
     return mine.join(sums, on="day", how="left", maintain_order="left").select("known_at", "x")
 
 
+def _split_to_come(history: History) -> pl.DataFrame:
+    """Closes put right for splits that are guessed from the bar after; no bar here looks like one, until poisoned."""
+    close = history.candles.frame["close"].to_numpy()
+    ratio = close[1:] / close[:-1]
+    factor = np.append(np.where((ratio < 0.55) | (ratio > 1.8), ratio, 1.0), 1.0)
+    return _frame(history.candles, close * np.cumprod(factor[::-1])[::-1])
+
+
 GUILTY: dict[str, Compute] = {
     "negative shift": _of_frame(pl.col("close").log().diff().shift(-1)),
     "centred window": _of_closes(_centred),
@@ -225,6 +233,8 @@ GUILTY: dict[str, Compute] = {
     "pivot where it is, not when it is known": _of_closes(_pivot),
     "rank among all": _of_frame(pl.col("close").rank() / pl.len()),
     "scaler handed all rows": _scaled_once,
+    "splits to come": _split_to_come,
+    "place in the whole": _of_frame(pl.int_range(pl.len()).cast(pl.Float64) / pl.len()),
     "hours of the day to come": _day_from_hours_of_tomorrow,
 }  # fmt: skip
 """Each is a mistake that was made somewhere."""

@@ -17,11 +17,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from forecastle.app.build_features import DefinitionChanged, build_table, rebuild_table
+from forecastle.app.build_features import build_table, rebuild_table
 from forecastle.app.materialize import build_and_materialize, materialize
 from forecastle.app.online_features import OnlineFeatures, as_of_features
 from forecastle.clock import FixedClock
-from forecastle.errors import ConfigurationError, DataMissing, NameUnknown, UpstreamError
+from forecastle.errors import ConfigurationError, DataMissing, DefinitionChanged, NameUnknown, UpstreamError
 from forecastle.features._families import families
 from forecastle.features.feast import FeastStore, StorePlace, columns, definitions
 from forecastle.nouns import Instrument

@@ -12,7 +12,7 @@ import polars as pl
 
 from forecastle.app._feature_inputs import hash_of, inputs_of
 from forecastle.app.look import open_workspace
-from forecastle.errors import CheckFailed, DataMissing
+from forecastle.errors import DataMissing, DefinitionChanged
 from forecastle.features import Feature, Fill, Live, Step, catalogue, features_of, lacking, started
 from forecastle.lake import TableMeta
 from forecastle.lake.feature_tables import KEYS
@@ -22,15 +22,10 @@ from forecastle.requests import FeaturesRequest, build
 from forecastle.sessions import Timeframe
 from forecastle.workspace import Workspace
 
-SAME = 1e-12
-"""A value computed anew that differs by less than this share is the one that is there."""
+SAME, NOISE = 1e-9, 1e-12
+"""A value computed anew that differs by less than this share of itself, or this share of the largest of its column, is
+the one that is there: appended and whole builds round in other places."""
 State = Literal["built", "appended", "up to date", "computed anew"]
-
-
-class DefinitionChanged(CheckFailed):
-    """A stored table was made by other definitions than those of today."""
-
-    code = "feature_definition_changed"
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,9 @@ def build_table(workspace: Workspace, request: FeaturesRequest) -> Built:
         _same_definitions(old, job)
         as_of = datetime.fromisoformat(old.state["as_of"]).astimezone(UTC)
         before = job.history.until(as_of)
-        if not len(before) or before.candles.end != as_of or hash_of(before) != old.data_hash:
+        # a table of months whose build was stopped between two of them has not the row that its state speaks of
+        whole = workspace.features.last_row(old.instrument, old.timeframe)[1]["known_at"][0] == as_of
+        if not whole or not len(before) or before.candles.end != as_of or hash_of(before) != old.data_hash:
             return job.anew(old)
         return job.go_on(old, before)
 
@@ -184,8 +181,8 @@ class _Job:
     def whole(self, state: State) -> Built:
         frame, live = started(self.history, self.features, self.steps, self.absent)
         rows = self._stored(frame, None)
-        self.workspace.features.replace(self._meta(live), rows)
-        return self._told(state, rows.height, 0, frame)
+        self.workspace.features.supersede(self._meta(live), rows)
+        return self._told(state, rows.height, 0, self._empty(frame))
 
     def anew(self, old: TableMeta) -> Built:
         """Compute all rows; those that differ from what is stored join it, those that do not are left."""
@@ -203,12 +200,12 @@ class _Job:
             "candles or observations from before were revised, or came later; rows that differ count as known from now"
             " on (--rebuild: from their own time on)"
         )
-        return self._told("computed anew", more.height, differ.height, frame, note)
+        return self._told("computed anew", more.height, differ.height, self._empty(frame), note)
 
     def go_on(self, old: TableMeta, before: History) -> Built:
         """Compute what comes after the last row, from its state."""
         if self.history.candles.end == before.candles.end:
-            return self._told("up to date", 0, 0, self._tail())
+            return self._told("up to date", 0, 0, self.absent)
         candles = self.history.candles
         for step in self.steps:  # over all of them: what it puts in before a new bar depends on the bar before
             candles = step.apply(candles)
@@ -219,7 +216,7 @@ class _Job:
         frame = live.append(replace(self.history, candles=candles))
         rows = self._stored(frame, None)
         self.workspace.features.append(self._meta(live), rows)
-        return self._told("appended", rows.height, 0, frame)
+        return self._told("appended", rows.height, 0, self.absent)
 
     def _meta(self, live: Live) -> TableMeta:
         candles = self.history.candles
@@ -236,16 +233,17 @@ class _Job:
         who = pl.lit(frame.instrument.id).alias(KEYS[0])
         return frame.frame.select(who, known, made.alias(KEYS[2]), *frame.columns)
 
-    def _tail(self) -> FeatureFrame:
-        return read_table(self.workspace, self.request)
+    def _empty(self, frame: FeatureFrame) -> dict[str, str]:
+        """Return the features without a value in any row, each with the reason."""
+        empty = [s.name for s in self.specs if frame.frame[s.columns[0].name].null_count() == len(frame)]
+        return {name: self.absent.get(name) or self._why_empty(name) for name in empty}
 
-    def _told(self, state: State, added: int, revised: int, frame: FeatureFrame, note: str = "") -> Built:
-        candles, stored = self.history.candles, self._tail() if state != "up to date" else frame
-        empty = [spec.name for spec in self.specs if stored.frame[spec.columns[0].name].null_count() == len(stored)]
-        short = {name: self.absent.get(name) or self._why_empty(name) for name in empty}
+    def _told(self, state: State, added: int, revised: int, short: dict[str, str], note: str = "") -> Built:
+        candles = self.history.candles
+        times = self.workspace.features.read(candles.instrument.id, candles.timeframe, ()).current()["known_at"]
         return Built(
-            candles.instrument, candles.timeframe, candles.source, state, added, revised, len(stored),
-            len(stored.columns), stored.start, stored.end, self.fingerprint,
+            candles.instrument, candles.timeframe, candles.source, state, added, revised, len(times),
+            sum(len(s.columns) for s in self.specs), times[0], times[-1], self.fingerprint,
             self.workspace.features.place(candles.instrument.id, candles.timeframe), short,
             int(candles.missing().size), note,
         )  # fmt: skip
@@ -268,5 +266,7 @@ def _differs(again: pl.DataFrame, held: pl.DataFrame, columns: Sequence[str]) ->
 
 def _off(new: pl.Series, old: pl.Series) -> pl.Series:
     """Return where two columns differ: by value beyond rounding, or in being known at all."""
-    apart = ((new - old).abs() > SAME * new.abs().fill_null(0.0)).fill_null(value=False)
+    largest = new.abs().max()
+    allowed = SAME * new.abs() + NOISE * (float(largest) if isinstance(largest, float) else 0.0)
+    apart = ((new - old).abs() > allowed).fill_null(value=False)
     return apart | (new.is_null() != old.is_null())

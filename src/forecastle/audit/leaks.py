@@ -168,7 +168,7 @@ class _Case:
 def _apart(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.bool_]:
     """Return which values differ: by any bit, or by more than a share of the larger; NaN equals NaN.
 
-    By bits zero has a sign: a -0.0 that turns into 0.0 was computed in another way. Infinity is near nothing but itself.
+    By bits zero has a sign: a -0.0 that turns into 0.0 was computed in another way. Infinity is near itself alone.
     """
     bits: npt.NDArray[np.bool_] = np.not_equal(one.view(np.int64), other.view(np.int64))
     if tolerance == 0.0 or not bits.any():

@@ -9,7 +9,9 @@ the old one stays. A table that another replaces is moved to ``superseded``, not
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -152,44 +154,56 @@ class FeatureTables:
         self._write(self.place(meta.instrument, meta.timeframe), meta, pl.concat([*kept, rows]))
 
     def replace(self, meta: TableMeta, rows: pl.DataFrame) -> None:
-        """Write the whole table anew; where its definitions differ, the old one is moved aside."""
-        old, target = self._old(meta), self.place(meta.instrument, meta.timeframe)
-        if old is not None and old.fingerprint != meta.fingerprint:
-            self._supersede(target, old)
+        """Write the whole table anew in the place of one with the same definitions, whose rows are among ``rows``."""
+        target = self.place(meta.instrument, meta.timeframe)
         if target.suffix == ".parquet":
             self._write(target, meta, rows)
             return
+        gone = target.with_name(f".{target.name}.old")
+        shutil.rmtree(gone, ignore_errors=True)
+        self._swap(target, gone, meta, rows)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def supersede(self, meta: TableMeta, rows: pl.DataFrame) -> None:
+        """Write the whole table; what is in its place is kept in ``superseded`` beside it, with all it ever said."""
+        target = self.place(meta.instrument, meta.timeframe)
+        if not target.exists():
+            self._write(target, meta, rows)
+            return
+        aside = self._aside(target, meta)
+        try:
+            make_folder(aside.parent)
+            if target.suffix == ".parquet":
+                os.link(target, aside)  # until the new one is whole the old one stays in its place, too
+                sync_folder(aside.parent)
+        except OSError as error:
+            raise unwritable(aside, error) from error
+        if target.suffix == ".parquet":
+            self._write(target, meta, rows)
+        else:
+            self._swap(target, aside, meta, rows)
+
+    def _aside(self, target: Path, meta: TableMeta) -> Path:
+        """Return a name in ``superseded`` that is free: by the definitions of the old table, and a number."""
+        try:
+            old = self.meta(meta.instrument, meta.timeframe)
+        except DataCorrupt:
+            old = None
+        name = f"{target.name.removesuffix('.parquet')}.{old.fingerprint[:12] if old else 'damaged'}"
+        free = (target.parent / _SUPERSEDED / f"{name}.{number}{target.suffix}" for number in itertools.count(1))
+        return next(path for path in free if not path.exists())
+
+    def _swap(self, target: Path, aside: Path, meta: TableMeta, rows: pl.DataFrame) -> None:
+        """Write a folder of months under another name, then put it in the place of the old, which goes ``aside``."""
         fresh = target.with_name(f".{target.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         self._write(fresh, meta, rows)
         try:
-            gone = target.with_name(f".{target.name}.old")
-            shutil.rmtree(gone, ignore_errors=True)
-            if target.exists():
-                target.rename(gone)
+            target.rename(aside)
             fresh.rename(target)
             sync_folder(target.parent)
-            shutil.rmtree(gone, ignore_errors=True)
         except OSError as error:
             raise unwritable(target, error) from error
-
-    def _old(self, meta: TableMeta) -> TableMeta | None:
-        """Return what the old table says; a damaged one says nothing, and is replaced."""
-        try:
-            return self.meta(meta.instrument, meta.timeframe)
-        except DataCorrupt:
-            return None
-
-    def _supersede(self, target: Path, old: TableMeta) -> None:
-        aside = target.parent / _SUPERSEDED / f"{target.stem}.{old.fingerprint[:12]}{target.suffix}"
-        try:
-            make_folder(aside.parent)
-            if aside.is_dir():
-                shutil.rmtree(aside)
-            target.rename(aside)
-            sync_folder(aside.parent)
-        except OSError as error:
-            raise unwritable(aside, error) from error
 
     def _files(self, instrument: str, timeframe: Timeframe) -> list[Path]:
         target = self.place(instrument, timeframe)
