@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forecastle.compiled import compiled
+from forecastle.compiled import compiled, inner
 from forecastle.features._bars import FloatArray, IntArray
 from forecastle.nouns import Observations
 from forecastle.sessions import Times
@@ -109,6 +109,25 @@ def _latest(
     return place, values
 
 
+@inner
+def _learned(
+    held: FloatArray,
+    event: IntArray,
+    series: IntArray,
+    about: IntArray,
+    value: FloatArray,
+    which: int,
+    row: int,
+    e: int,
+) -> int:  # fmt: skip
+    """Put into ``held`` what became known of one series at event ``e``; return the first row of a later event."""
+    while row < event.size and event[row] == e:
+        if series[row] == which:
+            held[about[row]] = value[row]
+        row += 1
+    return row
+
+
 @compiled
 def _trailing_mean(
     event: IntArray, series: IntArray, about: IntArray, value: FloatArray, abouts: int, place: IntArray, which: int,
@@ -117,10 +136,7 @@ def _trailing_mean(
     held, out = np.full(abouts, np.nan), np.full(place.size, np.nan)
     row = 0
     for e in range(place.size):
-        while row < event.size and event[row] == e:
-            if series[row] == which:
-                held[about[row]] = value[row]
-            row += 1
+        row = _learned(held, event, series, about, value, which, row, e)
         if place[e] >= days - 1:
             total = 0.0
             for i in range(place[e] - days + 1, place[e] + 1):
@@ -136,10 +152,7 @@ def _expanding_deviation(
     held, out = np.full(abouts, np.nan), np.full(place.size, np.nan)
     row = 0
     for e in range(place.size):
-        while row < event.size and event[row] == e:
-            if series[row] == which:
-                held[about[row]] = value[row]
-            row += 1
+        row = _learned(held, event, series, about, value, which, row, e)
         mean, count = 0.0, 0
         for i in range(place[e] + 1):
             if not np.isnan(held[i]):
@@ -163,10 +176,7 @@ def _ago(
     held, out = np.full(abouts, np.nan), np.full(place.size, np.nan)
     row = 0
     for e in range(place.size):
-        while row < event.size and event[row] == e:
-            if series[row] == which:
-                held[about[row]] = value[row]
-            row += 1
+        row = _learned(held, event, series, about, value, which, row, e)
         if place[e] >= back:
             out[e] = held[place[e] - back]
     return out

@@ -55,19 +55,14 @@ def _change(observed: Observations, n: float) -> Steps:
     return _told(book, at, np.log(now / before))
 
 
-def _nvt(cap: Observations, moved: Observations) -> Steps:
-    book, at = _read(cap, moved)
+def _quotient(above: Observations, below: Observations) -> Steps:
+    book, at = _read(above, below)
     return _told(book, at, ratio(at.values[:, 0], at.values[:, 1]))
 
 
 def _nvt_signal(cap: Observations, moved: Observations, days: float) -> Steps:
     book, at = _read(cap, moved)
     return _told(book, at, ratio(at.values[:, 0], trailing_mean(book, at, 1, int(days))))
-
-
-def _realized_cap(cap: Observations, mvrv: Observations) -> Steps:
-    book, at = _read(cap, mvrv)
-    return _told(book, at, ratio(at.values[:, 0], at.values[:, 1]))
 
 
 def _mvrv_z(cap: Observations, mvrv: Observations) -> Steps:
@@ -85,7 +80,7 @@ NVT = Observed(
     "nvt", "onchain", "Network value to transactions", {"": "days"},
     "market cap / adjusted transfer value of the day (CapMrktCurUSD / TxTfrValAdjUSD)",
     "Woo, Is Bitcoin in a Bubble? Check the NVT Ratio, 2017", needs=("observations",),
-    wants=_coin("market_cap", "transfer_value"), steps=_nvt,
+    wants=_coin("market_cap", "transfer_value"), steps=_quotient,
 )  # fmt: skip
 NVT_SIGNAL = Observed(
     "nvt_signal", "onchain", "NVT signal: network value to the mean transfer value of {n} days", {"": "days"},
@@ -106,7 +101,7 @@ MVRV_Z = Observed(
 REALIZED_CAP = Observed(
     "realized_cap", "onchain", "Realised capitalisation: every coin at the price it last moved at", {"": "USD"},
     "market cap / MVRV (CapMrktCurUSD / CapMVRVCur = CapRealUSD)", COIN_METRICS, needs=("observations",),
-    wants=_coin("market_cap", "mvrv"), steps=_realized_cap,
+    wants=_coin("market_cap", "mvrv"), steps=_quotient,
 )  # fmt: skip
 ACTIVE_ADDRESSES = Observed(
     "active_addresses", "onchain", "Addresses active in the day", {"": "addresses"}, "AdrActCnt", COIN_METRICS,
