@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -87,6 +87,13 @@ def started(
     return _framed(live, replace(history, candles=candles), columns, candles.data_hash), live
 
 
+class _Chosen(NamedTuple):
+    """Features to be computed, each with its family."""
+
+    windowed: list[tuple[Feature, Windowed]]
+    recursive: list[tuple[Feature, Recursive]]
+
+
 class Live:
     """Features of one series kept up to the last bar: what :meth:`append` costs does not grow with the history.
 
@@ -102,10 +109,13 @@ class Live:
     ) -> None:
         """Start before the first bar; ``present`` are those of ``features`` that are not ``absent``."""
         self.features, self.steps, self.absent = features, steps, absent
-        self._windowed = [(f, f.family) for f in present if isinstance(f.family, Windowed)]
-        self._recursive = [(f, f.family) for f in present if isinstance(f.family, Recursive)]
+        self._all = _Chosen(
+            [(f, f.family) for f in present if isinstance(f.family, Windowed)],
+            [(f, f.family) for f in present if isinstance(f.family, Recursive)],
+        )
+        self._short: dict[int, _Chosen] = {}
         self.observed = [(f, f.family) for f in present if isinstance(f.family, Observed)]
-        self._depth = max([family.depth(f.numbers) for f, family in self._windowed], default=0)
+        self._depth = max([family.depth(f.numbers) for f, family in self._all.windowed], default=0)
         self._tail: Bars | None = None
         self._last: Candles | None = None
         self._states: dict[str, FloatArray] = {}
@@ -158,33 +168,47 @@ class Live:
         bars, cuts = bars_of(new, aligned(benchmark, new)), self._cuts(new)
         self._last = new.last(1)
         if len(cuts) == 1 and len(bars) <= CHUNK:
-            return self._run(bars)
+            return self._run(bars, self._all)
+        blank = np.empty if len(cuts) == 1 else _unknown  # one run leaves no row out
         columns = {
-            f.spec.name: tuple(np.empty(len(bars)) for _ in f.spec.columns)  # the cuts leave no row out
-            for f, _ in [*self._windowed, *self._recursive]
+            f.spec.name: tuple(blank(len(bars)) for _ in f.spec.columns)
+            for f, _ in [*self._all.windowed, *self._all.recursive]
         }
         for number, (first, after) in enumerate(cuts):
             if number:
                 self._restart()
+            # a run that others follow leaves no state: of a short one only what has a value in it is computed
+            wanted = self._all if number == len(cuts) - 1 or not number else self._beginning_within(after - first)
             for begin in range(first, after, CHUNK):
                 end = min(begin + CHUNK, after)
-                for name, arrays in self._run(bars.part(begin, end)).items():
+                for name, arrays in self._run(bars.part(begin, end), wanted).items():
                     for whole, part in zip(columns[name], arrays, strict=True):
                         whole[begin:end] = part
         return columns
 
-    def _run(self, bars: Bars) -> dict[str, Arrays]:
-        """Return the columns over bars of one run that follow what was seen before."""
+    def _beginning_within(self, count: int) -> _Chosen:
+        """Return the features that have a value within the first ``count`` bars of a run."""
+        if count not in self._short:
+            windowed = [(f, w) for f, w in self._all.windowed if (w.begins or w.lookback)(*f.numbers) < count]
+            recursive = [(f, r) for f, r in self._all.recursive if r.warm_up(*f.numbers) < count]
+            whole = len(windowed) + len(recursive) == len(self._all.windowed) + len(self._all.recursive)
+            if whole:
+                return self._all
+            self._short[count] = _Chosen(windowed, recursive)
+        return self._short[count]
+
+    def _run(self, bars: Bars, wanted: _Chosen) -> dict[str, Arrays]:
+        """Return the wanted columns over bars of one run that follow what was seen before."""
         out: dict[str, Arrays] = {}
         whole = bars if self._tail is None else self._tail.then(bars)
         before = len(whole) - len(bars)
         views: dict[int, Bars] = {}
-        for feature, windowed in self._windowed:
+        for feature, windowed in wanted.windowed:
             first = max(before - windowed.depth(feature.numbers), 0)
             view = views.setdefault(first, whole if first == 0 else whole.part(first))
             arrays = windowed.run(view, feature.numbers)
             out[feature.spec.name] = tuple(array[before - first :] for array in arrays) if before > first else arrays
-        for feature, recursive in self._recursive:
+        for feature, recursive in wanted.recursive:
             name = feature.spec.name
             state = self._states.setdefault(name, recursive.fresh(feature.numbers))
             out[name] = recursive.run(bars, state, feature.numbers)
@@ -219,6 +243,10 @@ class Live:
     def depth(self) -> int:
         """Return the longest lookback of the windowed features, in bars."""
         return self._depth
+
+
+def _unknown(count: int) -> FloatArray:
+    return np.full(count, np.nan)
 
 
 def _after(candles: Candles, moment: datetime) -> Candles:
