@@ -33,13 +33,12 @@ def test_every_planted_leak_is_found(history: History, name: str, cuts: int, see
     assert any(finding.kind != "error" for finding in report.findings)
 
 
-@pytest.mark.parametrize(("cuts", "seed"), [(200, 0), (60, 1)])
 @pytest.mark.parametrize("name", INNOCENT)
-def test_nobody_innocent_is_accused(history: History, name: str, cuts: int, seed: int) -> None:
-    report = audit([Subject(name, INNOCENT[name])], history, cuts, seed)
+def test_nobody_innocent_is_accused(history: History, name: str) -> None:
+    report = audit([Subject(name, INNOCENT[name])], history, 200, 0)
     assert report.findings == ()
     assert report.clean
-    assert report.cuts == cuts
+    assert report.cuts == 200
     assert np.isfinite(INNOCENT[name](history)["x"].drop_nulls().drop_nans().to_numpy()).sum() > 30, "something to see"
 
 

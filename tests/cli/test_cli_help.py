@@ -21,6 +21,7 @@ COMMANDS = {
     "lake verify", "lake export", "lake revisions", "sync", "volatility fit", "volatility forecast",
     "volatility rolling", "volatility backtest",
     "volatility compare", "volatility search", "volatility portfolio",
+    "features build", "features list", "features materialize", "features read", "check leaks",
 }  # fmt: skip
 """The names that INTERFACES.md fixes and that are built so far."""
 OF_INSTRUMENTS = {c for c in COMMANDS if c.startswith("volatility") or c in ("report", "fetch", "candles", "quality")}

@@ -36,7 +36,7 @@ from forecastle.workspace import Workspace
 
 ROUNDING = 1e-9
 """What a transformer may differ by: a fit sums in another order where rows are cut off."""
-FITTED_ON = ("rsi_14", "percent_b_20_2", "realized_volatility_20", "volume_z_20", "macd_12_26_9", "sma_distance_50")
+FITTED_ON = ("rsi_14", "percent_b_20_2", "realized_volatility_20", "sma_distance_50")
 BURN_IN, REFIT = 150, 225
 LONGER: dict[str, Timeframe] = {
     "1m": "5m", "5m": "1h", "15m": "1h", "30m": "1h", "1h": "1d", "4h": "1d", "1d": "1w", "1w": "1mo",
