@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --no-header --no-annotate -
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode $(FIND)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench docs results volatility quality torture locks clean
+.PHONY: help setup demo test check format bench docs eda results volatility quality torture locks clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ docs: $(VENV)/.dev ## remake the README's figures and pictures (needs chromium) 
 	$(BIN)/python docs/make_features.py
 	$(BIN)/python docs/make_feast.py
 	$(BIN)/python docs/make_pictures.py
+
+eda: $(VENV)/.dev ## remake docs/eda: run the notebooks top to bottom, offline
+	$(BIN)/python docs/make_eda.py
 
 results: $(VENV)/.dev ## remake docs/results and docs/environment.json
 	$(BIN)/python docs/make_results.py $(if $(DATA),--data "$(DATA)")
