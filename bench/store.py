@@ -77,6 +77,7 @@ def reads(home: Path, online: str | None, name: str) -> None:
     store, wanted = OnlineFeatures(workspace), columns()[:60]
     assert store.read(ETH, "1d", wanted).served_from == "online"
     refs = [f"{view_of('1d')}:{column}" for column in wanted]
+    assert store._store is not None
     bare = store._store._store
     ours = timed(lambda: store.read(ETH, "1d", wanted), READS)
     feasts = timed(lambda: bare.get_online_features(features=refs, entity_rows=[{ENTITY: ETH.id}]), READS)

@@ -51,6 +51,10 @@ class RequestInvalid(ForecastleError):
     exit_code = 2
 
 
+MANY = 40
+"""So many names of a closed list are told: a hundred are no line that anyone reads."""
+
+
 class NameUnknown(RequestInvalid):
     """A name from a closed list that is not on the list."""
 
@@ -61,8 +65,9 @@ class NameUnknown(RequestInvalid):
         names = sorted(known)
         lower = {known_name.lower(): known_name for known_name in names}
         near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
-        guess = f"Did you mean '{lower[near[0]]}'?" if near else f"Choose one of: {', '.join(names)}."
-        super().__init__(f"There is no {noun} named '{name}'.", f"Known here: {', '.join(names)}.", hint or guess)
+        shown = ", ".join(names[:MANY]) + (f" and {len(names) - MANY} more" if len(names) > MANY else "")
+        guess = f"Did you mean '{lower[near[0]]}'?" if near else f"Choose one of: {shown}."
+        super().__init__(f"There is no {noun} named '{name}'.", f"Known here: {shown}.", hint or guess)
 
 
 class ConfigurationError(ForecastleError):

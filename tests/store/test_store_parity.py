@@ -198,13 +198,23 @@ def test_a_wrong_password_is_told_without_it(own_home: Path, tmp_path: Path) -> 
     server = RedisServer(tmp_path, "right")
     server.start()
     try:
+        materialize(_open(own_home))
         workspace = _open(own_home, server.url.replace("right", "wr0ng"))
         reading = OnlineFeatures(workspace).read(ETH, "1d", ["rsi_14"])
         assert reading.served_from == "offline"
+        assert "does not answer" in reading.note
         assert "wr0ng" not in reading.note
         assert materialize(_open(own_home, server.url))[0].checked == 139
     finally:
         server.stop()
+
+
+def test_a_read_makes_nothing(own_home: Path) -> None:
+    workspace = _open(own_home)
+    reading = OnlineFeatures(workspace).read(ETH, "1d", ["rsi_14"])
+    assert reading.served_from == "offline"
+    assert "features materialize ETH-USDT" in reading.note
+    assert not workspace.settings.store_folder.exists()
 
 
 # --- what is refused

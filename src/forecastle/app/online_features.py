@@ -22,9 +22,17 @@ class OnlineFeatures:
     """Reads latest values; keep it open, for opening costs seconds and a read less than three milliseconds."""
 
     def __init__(self, workspace: Workspace) -> None:
-        """Open the store of a home; nothing is asked of a server yet."""
+        """Look at the store of a home; it is opened by the first read."""
         self._workspace = workspace
-        self._store = FeastStore(place_of(workspace))
+        self._place = place_of(workspace)
+        self._opened: FeastStore | None = None
+
+    @property
+    def _store(self) -> FeastStore | None:
+        """Return the open store; None where nothing was ever brought online from here, and nothing is made for it."""
+        if self._opened is None and self._place.registry.exists():
+            self._opened = FeastStore(self._place)
+        return self._opened
 
     def read(self, instrument: Instrument, timeframe: Timeframe, names: Sequence[str] | None = None) -> FeatureReading:
         """Return the online values of some columns, all of the catalogue where None.
@@ -32,13 +40,13 @@ class OnlineFeatures:
         Where the store does not answer within 0.3 s, or has nothing, the last row of the table is returned, marked and
         with the reason. Raises ``NameUnknown`` for a column, ``DataMissing`` where there is no table either.
         """
-        wanted = _known(names)
+        wanted, store = _known(names), self._store
         try:
-            row = self._store.read(instrument.id, timeframe, wanted)
+            row = None if store is None else store.read(instrument.id, timeframe, wanted)
         except UpstreamError as error:
             return self._offline(instrument, timeframe, wanted, f"{error.what} {error.why}")
         if row is None:
-            why = f"Nothing of it is online in {self._store.place.shown}: forecastle features materialize {instrument}."
+            why = f"Nothing of it is online in {self._place.shown}: forecastle features materialize {instrument}."
             return self._offline(instrument, timeframe, wanted, why)
         known_at, values = row
         return FeatureReading(instrument, timeframe, "", known_at, values, "online")

@@ -46,6 +46,11 @@ class StorePlace:
         return self.folder / "offline"
 
     @property
+    def registry(self) -> Path:
+        """Return the file of Feast's registry, which is there once something was brought online."""
+        return self.folder / "registry.db"
+
+    @property
     def shown(self) -> str:
         """Return the online store as it may be shown: without who signs in."""
         if self.online is None:
@@ -210,7 +215,7 @@ def _config(feast: Any, place: StorePlace) -> Any:
         # a revised row has the timestamp of the row that it replaces
         online = {"type": "redis", "connection_string": place.shown.partition("://")[2], "skip_dedup": True}
     return feast.RepoConfig(
-        project=PROJECT, provider="local", registry=str(place.folder / "registry.db"), online_store=online,
+        project=PROJECT, provider="local", registry=str(place.registry), online_store=online,
         offline_store={"type": "file"}, entity_key_serialization_version=3,
     )  # fmt: skip
 
