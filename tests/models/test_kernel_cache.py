@@ -29,7 +29,10 @@ def ask(root: Path, number: float) -> float:
     models = root / "forecastle" / "models"
     (models / "_made_inner.py").write_text(INNER.format(number=number), encoding="utf-8")
     words = "from forecastle.models._made_outer import answer; print(answer())"
-    home = {"PYTHONPATH": str(root), "NUMBA_CACHE_DIR": str(root / "cache"), "PATH": os.environ["PATH"]}
+    home = {
+        "PYTHONPATH": str(root), "NUMBA_CACHE_DIR": str(root / "cache"), "PATH": os.environ["PATH"],
+        "PYTHONDONTWRITEBYTECODE": "1",  # Python itself takes a file of the same second and size for unchanged
+    }  # fmt: skip
     done = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True, env=home)
     return float(done.stdout)
 
