@@ -20,7 +20,8 @@ SIMPLE_RETURN = Windowed(
 )  # fmt: skip
 OVERNIGHT = Windowed(
     "overnight_return", "returns", "Log return from the last close to this open", {"": "log return"},
-    "ln(O_t / C_(t-1))", "definition", needs=("range",), lookback=lambda: 1, window=lambda b: (np.log(b.open / lagged(b.close, 1)),),
+    "ln(O_t / C_(t-1))", "definition", needs=("range",), lookback=lambda: 1,
+    window=lambda b: (np.log(b.open / lagged(b.close, 1)),),
 )  # fmt: skip
 BODY = Windowed(
     "body", "returns", "Log return from open to close, and the shadows of the bar",
