@@ -149,6 +149,17 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class ObservedPage:
+    """One answer of a source of observations: ``series`` with each moment once, as the source has it now.
+
+    ``notes`` tell a person what was left out of it.
+    """
+
+    series: tuple[Observations, ...]
+    notes: tuple[str, ...] = ()
+
+
 @runtime_checkable
 class ObservationSource(Protocol):
     """Outside data about a market beside its candles: gives observations."""
@@ -165,7 +176,7 @@ class ObservationSource(Protocol):
 
     def observations(
         self, instrument: Instrument, start: datetime | None, end: datetime | None
-    ) -> Iterator[tuple[Observations, ...]]:
+    ) -> Iterator[ObservedPage]:
         """Yield observations about moments from ``start`` to ``end``, page by page, oldest first.
 
         Raises ``SourceLimited`` where the source does not have them, ``UpstreamError`` where it fails for now. What

@@ -65,8 +65,8 @@ class FeatureFrame:
     ``frame`` has the column ``known_at`` (the close of the bar, UTC, ascending) and one Float64 column for each column
     of the ``specs``; row t uses only what was known at its ``known_at``. A value that is not known is null, never NaN
     and never a guess. ``absent`` says of a feature without any value why it has none. ``steps`` names what was done to
-    the candles before, such as ``forward_fill(5)``; ``data_hash`` is that of the candles. Raises ``DataInvalid`` where
-    the columns are not those of the specs.
+    the candles before, such as ``forward_fill(5)``, and to the values after; ``data_hash`` is that of the candles.
+    Raises ``DataInvalid`` where the columns are not those of the specs.
     """
 
     instrument: Instrument

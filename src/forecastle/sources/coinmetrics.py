@@ -7,35 +7,43 @@ value that is here sooner was known when it was fetched. Values are revised; a r
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import polars as pl
 
-from forecastle.errors import ForecastleError, SourceLimited, UpstreamError, UpstreamRefused
+from forecastle.errors import SourceLimited
 from forecastle.nouns import Instrument, Observations
 from forecastle.nouns.observations import OBSERVED
-from forecastle.ports import Line, Page, SourceFacts
+from forecastle.ports import Line, ObservedPage, Page, SourceFacts
 from forecastle.sessions import Timeframe
+from forecastle.sources._coinmetrics_answers import (
+    Day,
+    MetricRefused,
+    changed,
+    explain,
+    next_token,
+    read_days,
+    read_plan,
+)
 from forecastle.sources._polite import Venue, venue_of
-from forecastle.sources._wire import Answer, Fault
+from forecastle.sources._wire import Answer
 
 API = "https://community-api.coinmetrics.io/v4"
 INTERVAL = 0.6
 """Seconds between two requests: ten in six seconds are allowed."""
-PAGE = 5_000
-"""Days asked for at once, and at most how many pages one question may have."""
+DAYS = 5_000
+"""Days asked for in one page."""
+PAGES = 1_000
+"""More pages than that no coin has."""
 DAY = timedelta(days=1)
-EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 
 
 class Metric(NamedTuple):
-    """A metric of CoinMetrics: what it is called here, its unit, and how many days after its day began it is known."""
+    """A metric of CoinMetrics: what it is called here, its unit, and how long after its day began it is known."""
 
     name: str
     unit: str
@@ -88,70 +96,105 @@ class CoinMetrics:
 
     def observations(
         self, instrument: Instrument, start: datetime | None, end: datetime | None
-    ) -> Iterator[tuple[Observations, ...]]:
+    ) -> Iterator[ObservedPage]:
         """Yield the metrics of the days from ``start`` to ``end``, page by page, oldest first; none of a day not over.
 
-        Metrics that the coin or the community plan does not have are left out. Raises ``SourceLimited`` for anything
-        but ``BASE-USD`` and for a coin that CoinMetrics does not know, ``UpstreamError`` where it fails for now.
+        Only metrics that the catalog has in the community data are asked for; one that is refused all the same is left
+        out, with a note. Raises ``SourceLimited`` for anything but ``BASE-USD`` and for a coin that CoinMetrics does
+        not know, ``UpstreamError`` where it fails for now.
         """
         asset = _asset(instrument)
-        metrics, token, seen = list(METRICS), "", set[str]()
-        while metrics:
-            answer = self._ask(asset, metrics, start, end, token)
-            if isinstance(answer, str):
-                metrics.remove(answer)
-                continue
-            yield _observations(instrument, asset, metrics, answer["data"], self._venue.now())
-            token = str(answer.get("next_page_token") or "")
-            if not token:
-                return
-            if token in seen:
-                raise _changed(f"the page {token[:20]} leads to itself")
-            seen.add(token)
-        raise SourceLimited(
-            f"CoinMetrics has none of our metrics of {asset} in its community data.", "Each was refused.",
-            "Ask for another coin.",
-        )  # fmt: skip
+        since, until = _midnight_from(start) if start else None, _midnight(end) if end else None
+        if since and until and since >= until:
+            return
+        question = _Question(asset, since, until, self._plan(asset))
+        more = True
+        while more:
+            document, notes = self._page(question)
+            days = question.wanted(read_days(document, asset, question.metrics))
+            yield ObservedPage(_observations(instrument, question.metrics, days, self._venue.now()), notes)
+            more = question.go_on(next_token(document))
 
     @property
     def _venue(self) -> Venue:
         return venue_of(self.line, "coinmetrics", INTERVAL)
 
-    def _ask(
-        self, asset: str, metrics: Sequence[str], start: datetime | None, end: datetime | None, token: str
-    ) -> dict[str, Any] | str:
-        """Return one page, or the name of a metric that is refused: the others are asked for without it."""
-        params = {
-            "assets": asset, "metrics": ",".join(metrics), "frequency": "1d", "page_size": str(PAGE),
-            "paging_from": "start", "ignore_forbidden_errors": "true", "ignore_unsupported_errors": "true",
-        }  # fmt: skip
-        params |= {"start_time": f"{start:%Y-%m-%d}"} if start else {}
-        params |= {"end_time": f"{end:%Y-%m-%d}", "end_inclusive": "false"} if end else {}
-        params |= {"next_page_token": token} if token else {}
-        url, venue = f"{API}/timeseries/asset-metrics?{urlencode(params)}", self._venue
+    def _plan(self, asset: str) -> list[str]:
+        """Return which of our metrics of a coin the community data have."""
+        has = read_plan(self._ask("catalog-v2/asset-metrics", {"assets": asset}, asset, ()), asset)
+        return [metric for metric in METRICS if metric in has]
+
+    def _page(self, question: _Question) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the next page, and a note on each metric that was refused on the way to it."""
+        notes: list[str] = []
+        while question.metrics:
+            try:
+                asked = question.params()
+                return self._ask("timeseries/asset-metrics", asked, question.asset, question.metrics), tuple(notes)
+            except MetricRefused as refused:
+                question.metrics.remove(refused.metric)
+                notes.append(f"{METRICS[refused.metric].name} is left out: CoinMetrics says {refused.told}")
+        raise SourceLimited(
+            f"CoinMetrics has none of our metrics of {question.asset} in its community data.",
+            " ".join(notes) or "Its catalog names none by the day.",
+            "Ask for another coin, as in BTC-USD.",
+        )
+
+    def _ask(self, path: str, params: dict[str, str], asset: str, metrics: Sequence[str]) -> dict[str, Any]:
+        venue, url = self._venue, f"{API}/{path}?{urlencode(params)}"
 
         def once() -> Answer:
             answer = venue.wire.send("GET", url, {"Accept": "application/json"})
-            error = _refusal(answer, asset, metrics)
-            if isinstance(error, ForecastleError):
-                raise error
-            if error:
-                refused.append(error)
-                return _ACCEPTED
+            explain(answer, asset, metrics)
             return answer
 
-        refused: list[str] = []
         answer = venue.ask(once)
-        if refused:
-            return refused[-1]
-        document = answer.json()
-        if answer.status != 200 or not isinstance(document, dict) or not isinstance(document.get("data"), list):
-            raise _changed(f"the status is {answer.status} and there is no list of data")
+        document = answer.json() if answer.status == 200 else None
+        if not isinstance(document, dict):
+            raise changed(f"the status is {answer.status} and the answer begins with {answer.body[:40]!r}")
         return document
 
 
-_ACCEPTED = Answer(200, {}, b"{}", "")
-"""Stands for an answer that was understood: the venue has nothing to judge in it."""
+@dataclass
+class _Question:
+    """What is asked of one coin, page by page: the days from ``since`` to before ``until``."""
+
+    asset: str
+    since: datetime | None
+    until: datetime | None
+    metrics: list[str]
+    token: str = ""
+    reached: datetime | None = None
+    seen: set[str] = field(default_factory=set)
+
+    def params(self) -> dict[str, str]:
+        """Return the question for the page that comes next."""
+        params = {
+            "assets": self.asset, "metrics": ",".join(self.metrics), "frequency": "1d", "page_size": str(DAYS),
+            "paging_from": "start",
+        }  # fmt: skip
+        params |= {"start_time": f"{self.since:%Y-%m-%d}"} if self.since else {}
+        params |= {"end_time": f"{self.until:%Y-%m-%d}", "end_inclusive": "false"} if self.until else {}
+        return params | ({"next_page_token": self.token} if self.token else {})
+
+    def wanted(self, days: list[Day]) -> list[Day]:
+        """Return those days of a page that were asked for; raises ``UpstreamError`` where it goes back in time."""
+        if days and self.reached and days[0][0] <= self.reached:
+            raise changed(f"a page goes back to {days[0][0]:%Y-%m-%d}")
+        self.reached = days[-1][0] if days else self.reached
+        return [
+            (day, values)
+            for day, values in days
+            if not (self.since and day < self.since) and not (self.until and day >= self.until)
+        ]
+
+    def go_on(self, token: str) -> bool:
+        """Turn to the next page and return whether there is one; raises ``UpstreamError`` where there is no end."""
+        if token in self.seen or len(self.seen) >= PAGES:
+            raise changed(f"the page {token[:20]} comes again, or there is no last one")
+        self.seen.add(token)
+        self.token = token
+        return bool(token)
 
 
 def _asset(instrument: Instrument) -> str:
@@ -164,79 +207,30 @@ def _asset(instrument: Instrument) -> str:
     return instrument.base.lower()
 
 
-def _refusal(answer: Answer, asset: str, metrics: Sequence[str]) -> ForecastleError | str | None:
-    """Return the error that a body explains, the metric that it refuses, or None where it explains nothing."""
-    if answer.status not in (400, 401, 403, 404):
-        return None
-    try:
-        told = answer.json().get("error", {})
-        kind, words = str(told.get("type", "")), " ".join(str(told.get("message", "")).split())[:200]
-    except (Fault, AttributeError):
-        return None
-    named = [metric for metric in metrics if re.search(rf"\b{metric}\b", words)]
-    if named:
-        return named[0]
-    if "asset" in words.lower() and answer.status in (400, 404):
-        return SourceLimited(f"CoinMetrics does not know {asset}.", f"It says: {words}", "Ask for another coin.")
-    if not kind:
-        return None
-    error = UpstreamRefused if answer.status in (401, 403) else UpstreamError
-    return error(
-        f"CoinMetrics refuses the question for {asset}: {kind}.", f"It says: {words or 'nothing'}", "Try again later."
-    )
-
-
 def _observations(
-    instrument: Instrument, asset: str, metrics: Sequence[str], rows: list[Any], now: datetime
+    instrument: Instrument, metrics: Sequence[str], days: Sequence[Day], now: datetime
 ) -> tuple[Observations, ...]:
-    found: dict[str, list[tuple[datetime, datetime, float]]] = {metric: [] for metric in metrics}
-    for row in rows:
-        about = _day(row, asset)
-        if about + DAY > now:
-            continue  # not over: its values are of a part of it
-        for metric in metrics:
-            value = _number(row, metric)
-            if value is not None:
-                published = about + METRICS[metric].known_after
-                known = published if published <= now else max(now, about + DAY)
-                found[metric].append((about, known, value))
-    return tuple(_series(instrument, METRICS[metric], values) for metric, values in found.items() if values)
+    """Return the metrics that have values, without a day that is not over: its values are of a part of it."""
+    over = [(day, values) for day, values in days if day + DAY <= now]
+    found: list[Observations] = []
+    for metric in metrics:
+        name, unit, known_after = METRICS[metric]
+        rows = [(day, _known_at(day, known_after, now), v[metric]) for day, v in over if metric in v]
+        frame = pl.DataFrame(rows, schema=OBSERVED, orient="row")
+        found += [Observations(instrument, name, unit, "coinmetrics", frame)] if rows else []
+    return tuple(found)
 
 
-def _series(instrument: Instrument, metric: Metric, values: list[tuple[datetime, datetime, float]]) -> Observations:
-    frame = pl.DataFrame(values, schema=OBSERVED, orient="row").unique(maintain_order=True).sort("about", "known_at")
-    if frame["about"].is_duplicated().any():
-        raise _changed(f"a day of {metric.name} is there twice with two values")
-    return Observations(instrument, metric.name, metric.unit, "coinmetrics", frame)
+def _known_at(day: datetime, known_after: timedelta, now: datetime) -> datetime:
+    """Return when a value was published, to be on the safe side; now, where it is here before that."""
+    return min(day + known_after, max(now, day + DAY))
 
 
-def _day(row: Any, asset: str) -> datetime:
-    """Return the day of a row; raises ``UpstreamError`` where it is no row of the asset, or of no midnight."""
-    try:
-        told, stamp = row["asset"], str(row["time"])
-        day = datetime.fromisoformat(stamp[:19]).replace(tzinfo=UTC)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _changed(f"a row is {str(row)[:60]}") from error
-    if told != asset or stamp[11:19] != "00:00:00" or not stamp.endswith("Z") or day < EARLIEST:
-        raise _changed(f"a row is of {told} at {stamp}")
-    return day
+def _midnight(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _number(row: dict[str, Any], metric: str) -> float | None:
-    text = row.get(metric)
-    if text is None:
-        return None
-    try:
-        value = float(text)
-    except (TypeError, ValueError) as error:
-        raise _changed(f"{metric} is {str(text)[:40]}") from error
-    if not math.isfinite(value):
-        raise _changed(f"{metric} is {value}")
-    return value
-
-
-def _changed(what: str) -> UpstreamError:
-    return UpstreamError(
-        "CoinMetrics' answer has another form than the one known.", f"{what[:1].upper()}{what[1:]}.",
-        "Try again later; if it stays, a newer version of forecastle is needed.",
-    )  # fmt: skip
+def _midnight_from(moment: datetime) -> datetime:
+    """Return the first midnight that is not before ``moment``."""
+    day = _midnight(moment)
+    return day if day == moment else day + DAY
