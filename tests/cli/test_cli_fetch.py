@@ -12,6 +12,7 @@ import pytest
 
 from venues.fault_server import Fault, FaultServer
 from venues.playing import EXCHANGES, Stage
+from venues.venue_coinmetrics import PLAN
 
 if TYPE_CHECKING:
     from cli.conftest import Cli
@@ -134,6 +135,66 @@ def test_one_command_refreshes_a_database_that_stands_alone(
         (name, len(stage.wanted(name, datetime(2023, 6, 1, tzinfo=UTC))) - len(wanted))
         for name in ("BTC-USD", "ETH-USD")
     ]
+
+
+def test_metrics_of_the_chain_come_as_observations_a_line_each(
+    inside: Cli, home: Path, server: FaultServer, stage: Stage, tmp_path: Path
+) -> None:
+    words = ("fetch", "BTC-USD", "--source", "coinmetrics", "--start", START)
+    wanted = stage.wanted("BTC-USD", datetime(2023, 6, 1, tzinfo=UTC))
+    ran = inside(*words, "--watch", home=home)
+    assert ran.code == 0
+    *lines, watched = ran.out.splitlines()
+    assert len(lines) == len(PLAN["btc"])
+    assert lines[0] == (
+        f"BTC-USD 1d from coinmetrics: price_usd (USD): {len(wanted)} added, 0 revised, 0 there already; "
+        "the lake holds 2023-06-01 to 2024-05-31"
+    )
+    assert watched == "1 series on the watch list"
+
+    stage.clock.sleep(2 * 86_400)
+    (synced,) = inside("sync", "--json", home=home).document["results"]
+    assert {(m["added"], m["revised"], m["unchanged"]) for m in synced["metrics"]} == {(2, 0, 11)}
+    database = tmp_path / "all.duckdb"
+    (again,) = inside(*words, "--again", "--duckdb", database, "--json", home=home).document["results"]
+    assert {(m["added"], m["unchanged"]) for m in again["metrics"]} == {(0, len(wanted) + 2)}
+    query = "SELECT value FROM observations WHERE name = 'price_usd' ORDER BY about"
+    rows = inside("sql", query, "--json", home=home).document["columns"]["value"]
+    assert rows[: len(wanted)] == pytest.approx([c.close for c in wanted], rel=1e-12)
+    with duckdb.connect(str(database), read_only=True) as opened:
+        assert [value for (value,) in opened.execute(query).fetchall()] == rows
+    assert inside("lake", "verify", home=home).code == 0
+
+
+def test_metrics_that_came_before_a_fault_are_told_with_it(
+    inside: Cli, home: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stage.serve(Fault("503", match="page-100", times=99)) as server:
+        monkeypatch.setenv("FORECASTLE__SOURCES__GATEWAY", server.url)
+        ran = inside("fetch", "BTC-USD", "--source", "coinmetrics", "--start", START, "--json", home=home)
+    assert ran.code == 5
+    (told,) = ran.document["results"]
+    assert {m["added"] for m in told["metrics"]} == {100}
+    assert "503" in told["gave_up"]["what"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--source", "coinmetrics,binance"), "--source"),
+        (("--source", "yahoo,coinmetrics"), "--source"),
+        (("--source", "coinmetrics", "--timeframe", "1d,1h"), "--timeframe"),
+        (("--source", "coinmetrics", "--csv"), "--csv"),
+        (("--source", "coinmetrics", "--out", "copies"), "--out"),
+    ],
+)
+def test_what_observations_do_not_have_is_refused_before_anything_is_asked(
+    inside: Cli, home: Path, server: FaultServer, options: tuple[str, ...], named: str
+) -> None:
+    what, _, _ = inside("fetch", "BTC-USD", *options, home=home).complaint(2)
+    assert named in what
+    assert server.asked == []
+    assert not home.exists()
 
 
 def test_a_file_of_another_kind_is_not_replaced_by_a_database(inside: Cli, home: Path, tmp_path: Path) -> None:

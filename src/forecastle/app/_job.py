@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import polars as pl
 
-from forecastle.app._observing import FetchedMetric
 from forecastle.app._wanting import ALL_ASKED, BEGINNING, Span, Stretch, answered, overlap, wanting
 from forecastle.errors import DataInvalid, DataMissing, ForecastleError, LakeLocked, SourceLimited
 from forecastle.lake import DatasetKey
@@ -32,6 +31,19 @@ WAITS = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 FOREVER = datetime.max.replace(tzinfo=UTC)
 SAME = 1e-3
 """Relative difference of prices that rounding may make."""
+
+
+@dataclass
+class FetchedMetric:
+    """What came of one metric: rows new to the lake, revisions, rows it had; and what it holds now."""
+
+    name: str
+    unit: str
+    added: int = 0
+    revised: int = 0
+    unchanged: int = 0
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 @dataclass
@@ -279,13 +291,17 @@ class Job:
         self.fetched.unchanged += written.unchanged
 
     def _patiently(self, write: Callable[[], T]) -> T:
-        """Write, and wait a while for another writer to end: hours of fetching are not lost to a short one."""
-        for wait in WAITS:
-            try:
-                return write()
-            except LakeLocked:
-                self.workspace.line.sleep(wait)
-        return write()
+        return patiently(self.workspace, write)
+
+
+def patiently(workspace: Workspace, write: Callable[[], T]) -> T:
+    """Write, and wait a while for another writer to end: hours of fetching are not lost to a short one."""
+    for wait in WAITS:
+        try:
+            return write()
+        except LakeLocked:
+            workspace.line.sleep(wait)
+    return write()
 
 
 def _batches(pages: Iterator[Page]) -> Iterator[list[Page]]:

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import polars as pl
+
+from forecastle.app._job import Fetched, FetchedMetric, patiently
 from forecastle.errors import RequestInvalid, SourceLimited
 from forecastle.lake import ObservationInfo
-from forecastle.nouns import Instrument
-from forecastle.ports import ObservationSource, Progress
+from forecastle.nouns import Observations
+from forecastle.nouns.observations import OBSERVED
+from forecastle.ports import ObservationSource, ObservedPage, Progress
 from forecastle.requests import FetchRequest
 from forecastle.workspace import Workspace
 
 OVERLAP = timedelta(days=10)
 """How far a question reaches into what is there: the way to learn of revisions, which are of the last days mostly."""
-
-
-@dataclass
-class FetchedMetric:
-    """What came of one metric: rows new to the lake, revisions, rows it had; and what it holds now."""
-
-    name: str
-    unit: str
-    added: int = 0
-    revised: int = 0
-    unchanged: int = 0
-    start: datetime | None = None
-    end: datetime | None = None
+JUST_AFTER = timedelta(microseconds=1)
 
 
 def refuse_for_observations(request: FetchRequest) -> None:
@@ -45,49 +38,119 @@ def refuse_for_observations(request: FetchRequest) -> None:
         raise RequestInvalid("--csv was asked for.", "It is written beside candles.", "Read observations with sql.")
 
 
-def observe(
-    workspace: Workspace, source: ObservationSource, instrument: Instrument, request: FetchRequest, progress: Progress
-) -> list[FetchedMetric]:
-    """Ask for what the lake has not, and for its last ten days again; each page is stored as it comes.
+@dataclass
+class ObservingJob:
+    """One source of observations asked for one instrument; what comes of it stands in ``fetched``."""
 
-    A value that differs from what the lake has is a revision, a row of its own, known from now on. Raises what the
-    source raises after storing what came before, and ``SourceLimited`` where it has nothing in the range.
-    """
-    before = {info.name: info for info in _held(workspace, source, instrument)}
-    since = request.start if request.again else _since(list(before.values()), request.start)
-    found: dict[str, FetchedMetric] = {}
-    try:
-        for number, page in enumerate(source.observations(instrument, since, request.end)):
-            for one in page:
-                written = workspace.lake.observe(one)
-                metric = found.setdefault(one.name, FetchedMetric(one.name, one.unit))
-                had = before.get(one.name)
-                again = 0 if had is None else int(one.frame["about"].is_between(had.first_about, had.last_about).sum())
-                revised = max(0, written.added - (len(one) - again))
-                metric.added += written.added - revised
-                metric.revised += revised
-                metric.unchanged += written.unchanged
-            progress(number + 1, number + 2, f"{instrument} from {source.name}")
-    finally:
-        for info in _held(workspace, source, instrument):
-            if info.name in found:
-                found[info.name].start, found[info.name].end = info.first_about, info.last_about
-    if not found and not before:
-        raise SourceLimited(
-            f"{source.name} has nothing of {instrument} in that range.",
-            f"Asked for {request.start or 'the beginning'} to {request.end or 'now'}.", "Ask for another range.",
+    workspace: Workspace
+    source: ObservationSource
+    request: FetchRequest
+    fetched: Fetched
+    progress: Progress
+    _held: dict[str, _Held] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Ask for what the lake has not, and for its last ten days again; each metric is stored as it comes.
+
+        Raises what the source raises after storing what came before, and ``SourceLimited`` where it has nothing in the
+        range.
+        """
+        self._held = {info.name: _Held(self._read(info.name), info) for info in self._infos()}
+        told = {metric.name: metric for metric in self.fetched.metrics}
+        what = f"{self.fetched.instrument} from {self.source.name}"
+        try:
+            for number, page in enumerate(self._pages()):
+                self.fetched.notes += [note for note in page.notes if note not in self.fetched.notes]
+                for one in page.series:
+                    self._store(one, told)
+                self.progress(number + 1, number + 2, what)
+        finally:
+            for info in self._infos():
+                if info.name in told:
+                    told[info.name].start, told[info.name].end = info.first_about, info.last_about
+        if not told and not self._held:
+            raise SourceLimited(
+                f"{self.source.name} has nothing of {self.fetched.instrument} in that range.",
+                f"Asked for {self.request.start or 'the beginning'} to {self.request.end or 'now'}.",
+                "Ask for another range.",
+            )
+
+    def _infos(self) -> list[ObservationInfo]:
+        key = (self.source.name, self.fetched.instrument.id)
+        return [info for info in self.workspace.lake.observation_sets() if (info.source, info.instrument) == key]
+
+    def _read(self, name: str) -> Observations:
+        return self.workspace.lake.read_observations(self.fetched.instrument, name, self.source.name)
+
+    def _pages(self) -> Iterator[ObservedPage]:
+        """Yield what is wanting; where a metric comes that the lake has nothing of, all of the range anew.
+
+        So none has a hole at its beginning because others were there before it.
+        """
+        instrument, start, end = self.fetched.instrument, self.request.start, self.request.end
+        since = start if self.request.again else _since([held.info for held in self._held.values()], start, end)
+        pages = self.source.observations(instrument, since, end)
+        first = next(pages, None)
+        if first is None:
+            return
+        if since != start and any(one.name not in self._held for one in first.series):
+            pages = self.source.observations(instrument, start, end)
+        else:
+            yield first
+        yield from pages
+
+    def _store(self, one: Observations, told: dict[str, FetchedMetric]) -> None:
+        held, revised = self._held.get(one.name), 0
+        if held is not None:
+            one, revised = held.learned(one, self.workspace.clock.now())
+        written = patiently(self.workspace, lambda: self.workspace.lake.observe(one))
+        if one.name not in told:
+            told[one.name] = FetchedMetric(one.name, one.unit)
+            self.fetched.metrics.append(told[one.name])
+        metric = told[one.name]
+        metric.added += written.added - revised
+        metric.revised += revised
+        metric.unchanged += written.unchanged
+        self.fetched.observations += written.added
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What the lake held of a metric before it was asked for."""
+
+    observations: Observations
+    info: ObservationInfo
+
+    def learned(self, one: Observations, now: datetime) -> tuple[Observations, int]:
+        """Return what comes with the moment we learned of it, and how many of its rows are revisions.
+
+        A source says when it publishes a value, not when it revises it or fills a gap in: what the lake held otherwise,
+        or did not hold among the days that were asked for before, is known from now on, and not from its publication.
+        """
+        last = self.observations.frame.unique("about", keep="last", maintain_order=True)
+        both = one.frame.join(last, on="about", how="left", suffix="_held", maintain_order="left")
+        new, other = pl.col("value_held").is_null(), pl.col("value") != pl.col("value_held")
+        gap = new & pl.col("about").is_between(self.info.last_about - OVERLAP, self.info.last_about)
+        gap &= pl.col("about") > self.info.first_about
+        after = pl.max_horizontal(pl.lit(now), pl.col("known_at_held") + JUST_AFTER)
+        known_at = (
+            pl.when(other).then(after)
+            .when(~new).then(pl.col("known_at_held"))
+            .when(gap).then(pl.max_horizontal("known_at", pl.lit(now)))
+            .otherwise(pl.col("known_at"))
         )  # fmt: skip
-    return list(found.values())
+        frame = both.with_columns(known_at=known_at.cast(OBSERVED["known_at"])).select(list(OBSERVED))
+        return one.part(frame), int(both.select(other.fill_null(value=False).sum()).item())
 
 
-def _held(workspace: Workspace, source: ObservationSource, instrument: Instrument) -> list[ObservationInfo]:
-    sets = workspace.lake.observation_sets()
-    return [info for info in sets if (info.source, info.instrument) == (source.name, instrument.id)]
+def _since(held: list[ObservationInfo], start: datetime | None, end: datetime | None) -> datetime | None:
+    """Return from when on to ask: the metric that is furthest behind decides, so that none keeps a hole.
 
-
-def _since(held: list[ObservationInfo], start: datetime | None) -> datetime | None:
-    """Return from when on to ask: the metric that is furthest behind decides, so that none keeps a hole."""
-    if not held or (start is not None and start < min(info.first_about for info in held)):
+    A range that begins or ends before the first value held is asked for whole.
+    """
+    first = min((info.first_about for info in held), default=None)
+    if first is None or (start is not None and start < first) or (end is not None and end <= first):
         return start
-    resumed = min(info.last_about for info in held) - OVERLAP
+    reached = min(info.last_about for info in held)
+    resumed = (reached if end is None else min(reached, end)) - OVERLAP
     return resumed if start is None else max(start, resumed)

@@ -1,11 +1,11 @@
-"""Candles of sources into the lake."""
+"""Candles of sources into the lake, and observations."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from forecastle.app._job import Fetched, Job
-from forecastle.app._observing import observe, refuse_for_observations
+from forecastle.app._observing import ObservingJob, refuse_for_observations
 from forecastle.errors import (
     DataError,
     ForecastleError,
@@ -110,11 +110,10 @@ def _series(
 def _observed(
     workspace: Workspace, request: FetchRequest, instrument: Instrument, source: ObservationSource, progress: Progress
 ) -> tuple[list[Fetched], ForecastleError | None]:
-    """Return what came of observations, and the error that ended it."""
+    """Return what came of observations, and the error that ended it, if one did."""
     fetched = Fetched(instrument, "1d", source.name, source.facts)
     try:
-        fetched.metrics = observe(workspace, source, instrument, request, progress)
-        fetched.observations = sum(metric.added + metric.revised for metric in fetched.metrics)
+        ObservingJob(workspace, source, request, fetched, progress).run()
     except (DataError, UpstreamError) as error:
         fetched.gave_up = error
     return [fetched], fetched.gave_up

@@ -14,6 +14,7 @@ from forecastle.lake import write_bytes
 from forecastle.nouns import Instrument
 from forecastle.ports import Progress, silent
 from forecastle.requests import FetchRequest, Moment, Names, build
+from forecastle.sources import gives_observations
 from forecastle.workspace import Workspace
 
 _HEAD = "# What `forecastle sync` keeps up to now. Edit it freely.\n"
@@ -69,7 +70,7 @@ def _first_fault(error: Exception) -> str:
 def watch(workspace: Workspace, request: FetchRequest) -> tuple[Watched, ...]:
     """Add the series of a fetch to the watch list and return the whole of it; what is there already stays as it is."""
     listed = list(watch_list(workspace))
-    have = {(Instrument.parse(w.instrument).id, w.timeframe) for w in listed}
+    have = {(Instrument.parse(w.instrument).id, w.timeframe, _observed_by(w.sources)) for w in listed}
     new = [
         Watched(
             instrument=instrument.id,
@@ -80,13 +81,18 @@ def watch(workspace: Workspace, request: FetchRequest) -> tuple[Watched, ...]:
         )
         for instrument in request.instruments
         for timeframe in request.timeframes
-        if (instrument.id, timeframe) not in have
+        if (instrument.id, timeframe, _observed_by(request.sources)) not in have
     ]
     if new:
         path = workspace.settings.watch_list
         text = path.read_text(encoding="utf-8") if path.is_file() else _HEAD
         write_bytes(path, (text.rstrip() + "\n" + "".join(map(_entry, new))).encode())
     return (*listed, *new)
+
+
+def _observed_by(sources: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those that give observations: they are a series beside the candles, which no other source stands for."""
+    return tuple(name for name in sources if gives_observations(name))
 
 
 def _entry(watched: Watched) -> str:

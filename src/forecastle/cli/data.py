@@ -52,6 +52,8 @@ def fetch(
         requests.FetchRequest, instruments=tuple(ids), sources=source, timeframes=timeframe, start=start, end=end,
         seed=seed, again=again, csv=csv,
     )  # fmt: skip
+    if to is not None:
+        app.export.check_folder(request)
     if duckdb is not None:
         app.export.check(duckdb)
     with face.progress() as progress:
@@ -110,7 +112,7 @@ def _fetch_answer(name: str, outcome: Outcome) -> _Told:
          "adjusted": f.facts.adjusted_of(f.instrument), "prices": f.facts.prices,
          "volume_unit": f.facts.volume_of(f.instrument),
          "notes": f.notes, "gave_up": f.gave_up.document() if f.gave_up else None}
-        for f in outcome.brought if f.gave_up is None or f.rows
+        for f in outcome.brought if f.gave_up is None or f.rows or f.metrics
     ]  # fmt: skip
     told = [f for f in outcome.brought if f.rows or f.metrics or f.gave_up not in outcome.failed]
     lines = [line for f in told for line in _fetch_lines(f, outcome.failed)] if results else []

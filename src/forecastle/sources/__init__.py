@@ -55,6 +55,11 @@ def facts_of(name: str) -> SourceFacts:
     return open_source(name, Line(SystemClock(), lambda _: None)).facts
 
 
+def gives_observations(name: str) -> bool:
+    """Return whether a source gives observations and no candles, without asking it; False for an unknown name."""
+    return name in SOURCES and facts_of(name).gives == "observations"
+
+
 def _unknown(name: str, exchanges: tuple[str, ...]) -> NameUnknown:
     """Return the error: near names come from all there are, the list is kept short."""
     error = NameUnknown("source", name, {*SOURCES, *exchanges})
@@ -64,4 +69,4 @@ def _unknown(name: str, exchanges: tuple[str, ...]) -> NameUnknown:
     return error
 
 
-__all__ = ["SOURCES", "facts_of", "open_source", "source_names"]
+__all__ = ["SOURCES", "facts_of", "gives_observations", "open_source", "source_names"]
