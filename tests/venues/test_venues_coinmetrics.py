@@ -274,6 +274,16 @@ def test_empty_pages_without_an_end_are_refused(ask: Ask, monkeypatch: pytest.Mo
         ask(handler=_changed(lambda _: {"data": [], "next_page_token": next(tokens)}))
 
 
+def test_a_page_that_goes_back_in_time_is_refused(ask: Ask) -> None:
+    def first_again(asked: Asked, world: World, twist: Twist) -> Reply:
+        query = asked.query | {"next_page_token": "page-0"} if asked.query.get("next_page_token") == "page-300" else {}
+        return venue_coinmetrics.answer(replace(asked, query=query or asked.query), world, twist)
+
+    with pytest.raises(UpstreamError, match="another form") as caught:
+        ask(handler=first_again)
+    assert "goes back to 2023-04-01" in caught.value.why
+
+
 CATALOGS: dict[str, Change] = {
     "no data": lambda d: {},
     "another coin": lambda d: {"data": [d["data"][0] | {"asset": "eth"}]},
