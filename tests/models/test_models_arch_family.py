@@ -102,9 +102,7 @@ def test_simulated_variances_agree_with_arch(fits: dict[str, FittedGarch], retur
     scaled = np.array(list(in_units(fitted.model.vol, fitted.params, 100.0).values()))
     specification = arch_specification(fitted.model, 100 * returns)
     # forecast's random_state seeds the bootstrap alone
-    specification.distribution._generator = np.random.default_rng(
-        5
-    )
+    specification.distribution._generator = np.random.default_rng(5)
     theirs = (
         specification.fix(scaled)
         .forecast(horizon=10, method="simulation", simulations=20_000)
