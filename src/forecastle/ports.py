@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from forecastle.nouns import (
     Returns,
 )
 from forecastle.nouns.candles import Adjusted, Prices
+from forecastle.nouns.dataset import Examples, Task
 from forecastle.sessions import Timeframe
 
 VolumeUnit = Literal["base", "quote", "shares", "unknown"]
@@ -295,4 +296,75 @@ class Model(Protocol):
 
     def roll(self, history: History, plan: Plan, progress: Progress = silent) -> Rolled:
         """Return one-step forecasts of the bars after the burn-in, each from what was known before it."""
+        ...
+
+
+class Learner(Protocol):
+    """A model of a label from a row of features, not fitted: settings only, a frozen dataclass."""
+
+    @property
+    def label(self) -> str:
+        """Return the name a table shows, such as ``Random forest``."""
+        ...
+
+    @property
+    def tasks(self) -> frozenset[Task]:
+        """Return what it can learn."""
+        ...
+
+    @property
+    def naive(self) -> bool:
+        """Return whether this is one of the forecasts that others have to beat."""
+        ...
+
+    @property
+    def scaled(self) -> bool:
+        """Return whether it wants columns of like scale; trees do not."""
+        ...
+
+    @property
+    def context(self) -> int:
+        """Return how many rows before a row it looks at; none for most."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Return the only columns it looks at, unprepared; None where it takes what the fold prepares."""
+        ...
+
+    def fit(self, task: Task, train: Examples, validate: Examples | None, seed: int) -> FittedLearner:
+        """Learn from ``train``; ``validate`` is a later part of the training rows, for early stopping alone.
+
+        The same examples and seed give the same predictions, to the bit. Raises ``DataInvalid`` where a direction has
+        one class only, ``ConfigurationError`` where its library is not installed.
+        """
+        ...
+
+
+class FittedLearner(Protocol):
+    """A learner with what it learned."""
+
+    @property
+    def task(self) -> Task:
+        """Return what it learned."""
+        ...
+
+    def predict(self, x: FloatArray, lead: int = 0) -> FloatArray:
+        """Return the probability of up, or the number, for the rows of ``x`` after the first ``lead``, shape (rows,).
+
+        The first ``lead`` rows are the rows before them and only give context; where there are fewer than the learner
+        looks back on, or a row is not known, its prediction is NaN.
+        """
+        ...
+
+    def quantiles(self, x: FloatArray, levels: FloatArray, lead: int = 0) -> FloatArray | None:
+        """Return its own quantiles of the number, shape (rows, levels), never crossing; None where it has none."""
+        ...
+
+    def importance(self) -> Mapping[str, float]:
+        """Return how much each column counts, not below zero and summing to one; empty where nothing can be said."""
+        ...
+
+    def files(self) -> dict[str, bytes]:
+        """Return all of it as files by name: JSON, ONNX, XGBoost JSON, LightGBM text or safetensors, never code."""
         ...

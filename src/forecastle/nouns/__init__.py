@@ -1,6 +1,7 @@
 """The nouns: what travels between parts, with one unit each. See docs/ARCHITECTURE.md."""
 
 from forecastle.nouns.candles import CandleRow, Candles, Returns
+from forecastle.nouns.dataset import Dataset, Examples, Fold, Labels, Training
 from forecastle.nouns.distribution import Distribution, Empirical, Ged, Normal, SkewT, StudentT
 from forecastle.nouns.feature_frame import FeatureColumn, FeatureFrame, FeatureSpec
 from forecastle.nouns.feature_reading import FeatureReading
@@ -30,9 +31,11 @@ __all__ = [
     "Candles",
     "Christoffersen",
     "Comparison",
+    "Dataset",
     "Distribution",
     "EProcess",
     "Empirical",
+    "Examples",
     "FeatureColumn",
     "FeatureFrame",
     "FeatureReading",
@@ -40,11 +43,13 @@ __all__ = [
     "Finding",
     "FitStatus",
     "FitSummary",
+    "Fold",
     "Forecast",
     "ForecastSet",
     "Ged",
     "History",
     "Instrument",
+    "Labels",
     "LeakFinding",
     "LeakReport",
     "ModelConfidenceSet",
@@ -63,6 +68,7 @@ __all__ = [
     "TermPoint",
     "TestResult",
     "TrafficLight",
+    "Training",
     "VolatilityReport",
     "is_simulated",
 ]
