@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         fetch,
         fit,
         forecast,
+        holdout,
         import_file,
         import_folder,
         import_observations,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         search,
         snapshot,
         sync,
+        trials,
     )
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "fetch",
     "fit",
     "forecast",
+    "holdout",
     "import_file",
     "import_folder",
     "import_observations",
@@ -58,4 +61,5 @@ __all__ = [
     "search",
     "snapshot",
     "sync",
+    "trials",
 ]
