@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from forecastle.app.build_features import build_table
 from forecastle.clock import FixedClock
 from forecastle.nouns import Candles
 from forecastle.requests import FeaturesRequest, build
+from forecastle.settings import load_settings
 from forecastle.workspace import Workspace
 from making import NOW, make_candles
 
@@ -69,6 +71,12 @@ def eth_days(count: int) -> Candles:
     """Return the first days of one path: a longer one begins with the shorter."""
     whole = make_candles(400, instrument="ETH-USDT", seed=3)
     return replace(whole, frame=whole.frame.head(count))
+
+
+def opened(home: Path, online: str | None = None, at: datetime = NOW) -> Workspace:
+    environment = {} if online is None else {"FORECASTLE__STORE__ONLINE": online}
+    settings, origins = load_settings(home, environment, home)
+    return Workspace(settings, tuple(origins), FixedClock(at))
 
 
 def request_for(instrument: str) -> FeaturesRequest:

@@ -20,25 +20,17 @@ import pytest
 from forecastle.app.build_features import build_table, rebuild_table
 from forecastle.app.materialize import build_and_materialize, materialize
 from forecastle.app.online_features import OnlineFeatures, as_of_features
-from forecastle.clock import FixedClock
 from forecastle.errors import ConfigurationError, DataMissing, DefinitionChanged, NameUnknown, UpstreamError
 from forecastle.features._families import families
 from forecastle.features.feast import FeastStore, StorePlace, columns, definitions
 from forecastle.nouns import Instrument
 from forecastle.requests import FeaturesRequest, build
-from forecastle.settings import load_settings
 from forecastle.workspace import Workspace
 from making import NOW, make_candles, with_close
-from store.conftest import BARS, RedisServer, eth_days, request_for
+from store.conftest import BARS, RedisServer, eth_days, opened, request_for
 
 ETH, BTC = Instrument.parse("ETH-USDT"), Instrument.parse("BTC-USDT")
 ROOT = Path(__file__).parents[2]
-
-
-def _open(home: Path, online: str | None = None, at: datetime = NOW) -> Workspace:
-    environment = {} if online is None else {"FORECASTLE__STORE__ONLINE": online}
-    settings, origins = load_settings(home, environment, home)
-    return Workspace(settings, tuple(origins), FixedClock(at))
 
 
 def _last(workspace: Workspace, instrument: Instrument) -> dict[str, Any]:
@@ -48,9 +40,9 @@ def _last(workspace: Workspace, instrument: Instrument) -> dict[str, Any]:
 @pytest.fixture(params=["sqlite", "redis"])
 def workspace_of_each(request: pytest.FixtureRequest, own_home: Path) -> Workspace:
     if request.param == "sqlite":
-        return _open(own_home)
+        return opened(own_home)
     server: RedisServer = request.getfixturevalue("redis_server")
-    return _open(own_home, server.url)
+    return opened(own_home, server.url)
 
 
 @pytest.mark.enable_socket
@@ -109,10 +101,10 @@ def test_an_instrument_that_ended_earlier_is_brought_too(workspace_of_each: Work
 
 
 def test_a_join_sees_what_was_known_and_no_later_correction(own_home: Path) -> None:
-    workspace = _open(own_home)
+    workspace = opened(own_home)
     before = workspace.features.read("ETH-USDT", "1d").current()
     workspace.lake.write(with_close(eth_days(BARS), 250, 1.3))
-    later = _open(own_home, at=NOW + timedelta(days=2))
+    later = opened(own_home, at=NOW + timedelta(days=2))
     assert build_table(later, request_for("ETH-USDT")).state == "computed anew"
     materialize(later)
     table = later.features.read("ETH-USDT", "1d")
@@ -144,7 +136,7 @@ def _without_filter(workspace: Workspace, rows: pl.DataFrame) -> float:
 
 @pytest.mark.enable_socket
 def test_a_store_that_stops_is_named_and_offline_values_are_served(own_home: Path, redis_server: RedisServer) -> None:
-    workspace = _open(own_home, redis_server.url)
+    workspace = opened(own_home, redis_server.url)
     materialize(workspace)
     online = OnlineFeatures(workspace)
     assert online.read(ETH, "1d", ["rsi_14"]).served_from == "online"
@@ -179,8 +171,8 @@ def test_a_server_that_never_answers_is_given_up_on(own_home: Path) -> None:
         held: list[socket.socket] = []
         taker = threading.Thread(target=take, daemon=True)
         taker.start()
-        materialize(_open(own_home))
-        workspace = _open(own_home, f"redis://127.0.0.1:{silent.getsockname()[1]}")
+        materialize(opened(own_home))
+        workspace = opened(own_home, f"redis://127.0.0.1:{silent.getsockname()[1]}")
         reading = OnlineFeatures(workspace).read(ETH, "1d", ["rsi_14"])
         silent.shutdown(socket.SHUT_RDWR)
         taker.join(5)
@@ -198,19 +190,19 @@ def test_a_wrong_password_is_told_without_it(own_home: Path, tmp_path: Path) -> 
     server = RedisServer(tmp_path, "right")
     server.start()
     try:
-        materialize(_open(own_home))
-        workspace = _open(own_home, server.url.replace("right", "wr0ng"))
+        materialize(opened(own_home))
+        workspace = opened(own_home, server.url.replace("right", "wr0ng"))
         reading = OnlineFeatures(workspace).read(ETH, "1d", ["rsi_14"])
         assert reading.served_from == "offline"
         assert "does not answer" in reading.note
         assert "wr0ng" not in reading.note
-        assert materialize(_open(own_home, server.url))[0].checked == 139
+        assert materialize(opened(own_home, server.url))[0].checked == 139
     finally:
         server.stop()
 
 
 def test_a_read_makes_nothing(own_home: Path) -> None:
-    workspace = _open(own_home)
+    workspace = opened(own_home)
     reading = OnlineFeatures(workspace).read(ETH, "1d", ["rsi_14"])
     assert reading.served_from == "offline"
     assert "features materialize ETH-USDT" in reading.note
@@ -223,7 +215,7 @@ def test_a_read_makes_nothing(own_home: Path) -> None:
 def test_a_changed_definition_is_refused_before_anything_is_written(
     own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace = _open(own_home)
+    workspace = opened(own_home)
     table = dict(families())
     monkeypatch.setitem(table, "rsi", replace(table["rsi"], formula="something else"))
     monkeypatch.setattr("forecastle.features._families.families", lambda: table)
@@ -235,7 +227,7 @@ def test_a_changed_definition_is_refused_before_anything_is_written(
 
 
 def test_tables_that_cannot_be_served_are_told(own_home: Path) -> None:
-    workspace = _open(own_home)
+    workspace = opened(own_home)
     with pytest.raises(DataMissing, match="no table"):
         materialize(workspace, [("SOL-USDT", "1d")])
     rebuild_table(workspace, build(FeaturesRequest, instrument="BTC-USDT", names="rsi_14"))
@@ -244,7 +236,7 @@ def test_tables_that_cannot_be_served_are_told(own_home: Path) -> None:
     assert "--rebuild" in caught.value.hint
     assert [m.instrument for m in materialize(workspace)] == [ETH], "the others are served all the same"
     with pytest.raises(DataMissing, match="no feature table"):
-        materialize(_open(own_home.parent / "empty"))
+        materialize(opened(own_home.parent / "empty"))
     with pytest.raises(NameUnknown, match="feature column"):
         OnlineFeatures(workspace).read(ETH, "1d", ["rsi_15"])
     with pytest.raises(DataMissing):
@@ -254,7 +246,7 @@ def test_tables_that_cannot_be_served_are_told(own_home: Path) -> None:
 @pytest.mark.parametrize("address", ["localhost:6379", "http://x", "redis://"])
 def test_an_address_that_is_none_is_a_fault_of_the_settings(own_home: Path, address: str) -> None:
     with pytest.raises(ConfigurationError, match=r"store\.online"):
-        _open(own_home, address)
+        opened(own_home, address)
 
 
 # --- as a Feast repository
@@ -262,7 +254,7 @@ def test_an_address_that_is_none_is_a_fault_of_the_settings(own_home: Path, addr
 
 def test_feast_itself_applies_what_is_committed(own_home: Path, tmp_path: Path) -> None:
     """``feast apply`` in deploy/feast registers the views that the program uses."""
-    materialize(_open(own_home))
+    materialize(opened(own_home))
     repo = Path(shutil.copytree(ROOT / "deploy" / "feast", tmp_path / "repo"))
     script = (
         "import sys, warnings; warnings.simplefilter('ignore'); from feast.cli.cli import cli; "
@@ -283,11 +275,11 @@ def test_feast_itself_applies_what_is_committed(own_home: Path, tmp_path: Path) 
         assert theirs[name].ttl == view.ttl
         assert theirs[name].batch_source.path == view.batch_source.path
         assert theirs[name].batch_source.created_timestamp_column == "created_at"
-    assert OnlineFeatures(_open(own_home)).read(ETH, "1d", ["rsi_14"]).served_from == "online"
+    assert OnlineFeatures(opened(own_home)).read(ETH, "1d", ["rsi_14"]).served_from == "online"
 
 
 def test_freshness_is_told(own_home: Path) -> None:
-    workspace = _open(own_home)
+    workspace = opened(own_home)
     materialize(workspace)
     workspace.lake.write(eth_days(BARS + 2))
     build_table(workspace, request_for("ETH-USDT"))

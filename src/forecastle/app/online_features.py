@@ -9,13 +9,18 @@ import polars as pl
 
 from forecastle.app.build_features import check_definitions
 from forecastle.app.materialize import place_of
-from forecastle.errors import NameUnknown, UpstreamError
-from forecastle.features.feast import FeastStore, columns
+from forecastle.errors import DataMissing, NameUnknown, RequestInvalid, UpstreamError
+from forecastle.features.feast import ENTITY, FOREVER, FeastStore, columns
+from forecastle.lake.feature_tables import KEYS
 from forecastle.nouns import Instrument
+from forecastle.nouns.candles import TIME
 from forecastle.nouns.feature_reading import FeatureReading
 from forecastle.requests import FeaturesRequest
 from forecastle.sessions import Timeframe
 from forecastle.workspace import Workspace
+
+MOMENT = "event_timestamp"
+"""The column of the moments to join at, as Feast calls it."""
 
 
 class OnlineFeatures:
@@ -88,7 +93,52 @@ def as_of_features(
 ) -> pl.DataFrame:
     """Return features as they were known at moments: ``rows`` has ``instrument`` and ``event_timestamp`` (UTC).
 
-    A point-in-time join of the offline store: of each row the last values known by its moment, in the version that had
-    been computed by then. Raises ``NameUnknown``; needs a ``features materialize`` before.
+    A point-in-time join with the tables: to each row the last values known by its moment, in the version that had been
+    computed by then, null where there was none. Rows stay as many and as ordered as they are; a moment without a zone
+    is UTC. Feast's own join with ``filter_by_created_timestamp=True`` says the same, and takes a minute for a hundred
+    rows. Raises ``NameUnknown``, ``RequestInvalid``, ``DataMissing``, ``DefinitionChanged``.
     """
-    return FeastStore(place_of(workspace)).historical(rows, timeframe, _known(names))
+    wanted, asked = _known(names), _asked(rows)
+    empty = pl.DataFrame(schema={**asked.schema, **dict.fromkeys(wanted, pl.Float64())})
+    parts = [_as_of(workspace, part, timeframe, wanted) for part in asked.partition_by(ENTITY)]
+    return pl.concat([empty, *parts]).sort("_row").drop("_row")
+
+
+def _asked(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return instruments and moments in UTC, with the number of each row; raises ``RequestInvalid``."""
+    kind = rows.schema.get(MOMENT)
+    if rows.schema.get(ENTITY) != pl.String or not isinstance(kind, pl.Datetime | pl.Date):
+        raise RequestInvalid(
+            f"The rows to join have the columns {dict(rows.schema)}.",
+            f"They need {ENTITY} (text) and {MOMENT} (a date or a time; without a zone it is UTC).",
+            "Convert them before, as with polars' str.to_datetime(time_zone='UTC').",
+        )
+    if rows.select(ENTITY, MOMENT).null_count().sum_horizontal()[0]:
+        raise RequestInvalid(
+            "Some rows to join have no instrument or no moment.", "Nothing was known of nobody, or at no time.",
+            "Leave these rows out.",
+        )  # fmt: skip
+    moment = pl.col(MOMENT) if isinstance(kind, pl.Datetime) else pl.col(MOMENT).cast(pl.Datetime("us"))
+    zoned = isinstance(kind, pl.Datetime) and kind.time_zone is not None
+    moment = moment.dt.convert_time_zone("UTC") if zoned else moment.dt.replace_time_zone("UTC")
+    return rows.select(ENTITY, moment.cast(TIME)).with_row_index("_row")
+
+
+def _as_of(workspace: Workspace, asked: pl.DataFrame, timeframe: Timeframe, names: Sequence[str]) -> pl.DataFrame:
+    """Return the rows of one instrument with their values."""
+    instrument = Instrument.parse(asked[ENTITY][0])
+    stored = workspace.features.read(instrument.id, timeframe, names)
+    check_definitions(stored.meta)
+    table = stored.frame
+    if absent := [name for name in names if name not in table.columns]:
+        raise DataMissing(
+            f"The table of {timeframe} features of {instrument} has no {absent[0]}.", "It was built of some features.",
+            f"Build it whole: forecastle features build {instrument} --timeframe {timeframe} --rebuild",
+        )  # fmt: skip
+    # a version counts until one of a later row, or a later one of its own row, was created
+    versions = table.select("known_at", "created_at").with_row_index("_version").sort("created_at", "known_at")
+    last = versions.filter(pl.col("known_at") == pl.col("known_at").cum_max())
+    found = asked.sort(MOMENT).join_asof(last, left_on=MOMENT, right_on="created_at")
+    found = found.with_columns(pl.when(pl.col("known_at") >= pl.col(MOMENT) - FOREVER).then("_version"))
+    values = table.drop(KEYS).with_row_index("_version")
+    return found.join(values, on="_version", how="left").select(asked.columns + list(names))

@@ -178,20 +178,6 @@ class FeastStore:
                     known = datetime.fromtimestamp(stamp.seconds, UTC) + timedelta(microseconds=stamp.nanos // 1000)
         return None if known is None else (known, {name: found[name] for name in names})
 
-    def historical(self, rows: pl.DataFrame, timeframe: Timeframe, names: Sequence[str]) -> pl.DataFrame:
-        """Return features as they were known: ``rows`` has ``instrument`` and ``event_timestamp``, UTC.
-
-        Of each row the last known by its moment, in the version that had been created by then: a correction that came
-        later is not seen. There is no way to ask otherwise.
-        """
-        refs = [f"{view_of(timeframe)}:{name}" for name in names]
-        with _quiet():
-            job = self._store.get_historical_features(
-                entity_df=rows.to_pandas(), features=refs, filter_by_created_timestamp=True
-            )
-            found = pl.DataFrame(job.to_df())
-        return found.select(ENTITY, "event_timestamp", *names)
-
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
         """Say whose fault it is where the online store does not answer."""
