@@ -14,9 +14,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from forecastle.errors import ConfigurationError, NameUnknown
 
@@ -35,10 +36,22 @@ class LogSettings(_Section):
     level: Literal["debug", "info", "warning", "error"] = "warning"
 
 
+def _redis_address(address: str) -> str:
+    """Refuse an address that names no server, here rather than where it is first used; say nothing of what it holds."""
+    try:
+        parts = urlsplit(address)
+        named = parts.hostname and parts.port != 0  # a port that is no number is found out only by asking for it
+    except ValueError:
+        named = False
+    if not named or not re.fullmatch(r"rediss?://[^\s/]+(/\d*)?(\?\S*)?", address):
+        raise ValueError("write it like redis://user:password@host:6379/0, a slash in a password as %2F")
+    return address
+
+
 class StoreSettings(_Section):
     """Online feature store: a Redis address; off where empty."""
 
-    online: str | None = Field(default=None, pattern=r"^rediss?://[^/\s]+")
+    online: Annotated[str, AfterValidator(_redis_address)] | None = None
 
 
 class VectorSettings(_Section):
@@ -176,8 +189,10 @@ def _checked(chosen: Mapping[str, tuple[Any, str]]) -> Settings:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         origin = chosen.get(key, (None, "default"))[1]
+        rule = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(
-            f"The setting {key} is {without_password(repr(first.get('input')))} (from {origin}).", f"{first['msg']}.",
+            f"The setting {key} is {without_password(repr(first.get('input')))} (from {origin}).",
+            f"{rule[:1].upper()}{rule[1:]}.",
             "Change it there; forecastle config show --origin lists all.",
         ) from error  # fmt: skip
     return settings.model_copy(update={"home": _absolute(settings.home)})

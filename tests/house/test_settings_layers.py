@@ -118,7 +118,7 @@ def test_a_secret_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes 
     "address",
     [
         "redis://ada:s3cret@cache:6379/0", "redis://:s3cret@cache", "rediss://ada:s3cret@db/1?ssl=1",
-        "redis://ada:p@s3cret@cache", "redis://ada:pa/s3cret@cache",
+        "redis://ada:p@s3cret@cache", "redis://ada:pa%2Fs3cret@cache",
     ],
 )  # fmt: skip
 def test_no_password_is_ever_shown(tmp_path: Path, address: str) -> None:

@@ -243,10 +243,31 @@ def test_tables_that_cannot_be_served_are_told(own_home: Path) -> None:
         OnlineFeatures(workspace).read(Instrument.parse("SOL-USDT"), "1d", ["rsi_14"])
 
 
-@pytest.mark.parametrize("address", ["localhost:6379", "http://x", "redis://"])
+@pytest.mark.parametrize(
+    "address",
+    ["localhost:6379", "http://x", "redis://", "redis://:6379", "redis://h:63x9", "redis://h:99999", "redis://h:0",
+     "redis://h:6379:6380", "redis://[::1", "redis://h/db", "redis://h 1"],
+)  # fmt: skip
 def test_an_address_that_is_none_is_a_fault_of_the_settings(own_home: Path, address: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"store\.online"):
+    with pytest.raises(ConfigurationError, match=r"store\.online") as caught:
         opened(own_home, address)
+    assert caught.value.exit_code == 3
+    assert "FORECASTLE__STORE__ONLINE" in caught.value.what
+    assert "@host:6379/0" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "address", ["redis://h", "rediss://user:p%40ss@h.example:1/3", "redis://[::1]:6379/", "redis://:p@h"]
+)
+def test_an_address_that_is_one_is_taken(own_home: Path, address: str) -> None:
+    assert opened(own_home, address).settings.store.online == address
+
+
+@pytest.mark.parametrize("address", ["redis://me:s3cret@h:63x9", "redis://me:63/s3cret@h", "redis://me:s3/cret@h"])
+def test_a_wrong_address_is_told_without_its_password(own_home: Path, address: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        opened(own_home, address)
+    assert "s3" not in str(caught.value)
 
 
 # --- as a Feast repository
