@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -32,8 +33,8 @@ class Labels:
     ``values`` are the labels, NaN where a row has none: its end is not known yet, or it is left out by rule (inside a
     dead band). ``returns`` are the log returns from the row's close to the end of its label, NaN where not known.
     ``known_at`` says from when on the label is known, NaT where it never was: a row may be trained on from then on.
-    ``weights`` are the sample weights, 1 on average over the rows that have a label. ``horizon`` counts bars, the most
-    a label looks ahead. ``unit`` is that of the values: ``up``, ``log return`` or ``log volatility``.
+    ``horizon`` counts bars, the most a label looks ahead. ``unit`` is that of the values: ``up``, ``log return`` or
+    ``log volatility``.
     """
 
     name: str
@@ -43,14 +44,13 @@ class Labels:
     values: FloatArray
     returns: FloatArray
     known_at: Times
-    weights: FloatArray
 
     def __post_init__(self) -> None:
-        shapes = {a.shape for a in (self.values, self.returns, self.known_at, self.weights)}
+        shapes = {a.shape for a in (self.values, self.returns, self.known_at)}
         if len(shapes) != 1 or self.values.ndim != 1:
             raise DataInvalid(
                 f"The arrays of the labels {self.name} have the shapes {shapes}.",
-                "There is one label, return, moment and weight a row.", "Make them of one feature frame.",
+                "There is one label, one return and one moment a row.", "Make them of one feature frame.",
             )  # fmt: skip
 
     def __len__(self) -> int:
@@ -64,9 +64,8 @@ class Labels:
     def rows(self, positions: IntArray) -> Labels:
         """Return the labels of some rows, in the order of ``positions``."""
         return replace(
-            self, values=self.values[positions], returns=self.returns[positions], known_at=self.known_at[positions],
-            weights=self.weights[positions],
-        )  # fmt: skip
+            self, values=self.values[positions], returns=self.returns[positions], known_at=self.known_at[positions]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +109,14 @@ class Training:
         """Return the number of the contiguous stretch of each row, shape (rows,), ascending from 0."""
         return np.concatenate([[0], np.cumsum(np.diff(self._positions) != 1)]).astype(np.int64)
 
+    @cached_property
+    def weights(self) -> FloatArray:
+        """Return the sample weights for overlapping labels, shape (rows,): :func:`uniqueness` among these rows alone."""
+        found = np.zeros(len(self))
+        known = self.labels.known
+        found[known] = uniqueness(self.frame.known_at()[known], self.labels.known_at[known])
+        return found
+
     @property
     def trained_until(self) -> datetime:
         """Return the last moment anything of these rows became known, labels included, UTC."""
@@ -145,6 +152,28 @@ class Training:
     def _part(self, places: IntArray) -> Training:
         frame = replace(self.frame, frame=self.frame.frame[places])
         return Training(frame, self.labels.rows(places), self._positions[places], _MADE_BY_A_FOLD)
+
+
+def uniqueness(begins: Times, ends: Times) -> FloatArray:
+    """Return the average uniqueness of labels over ``(begin, end]``, shape (labels,), 1 on average; ends after begins.
+
+    Between two moments at which a label begins or ends, c labels run; the weight of a label is the mean of 1 / c over
+    the stretches it covers (López de Prado 2018, Advances in Financial Machine Learning, 4.4), by cumulative sums.
+    Raises ``DataInvalid`` where a label does not end after it begins.
+    """
+    if not (ends > begins).all():
+        raise DataInvalid(
+            "A label ends before it begins, or never.", "Weights are of labels that are known.", "Leave it out."
+        )
+    edges = np.unique(np.concatenate([begins, ends]))
+    first, after = np.searchsorted(edges, begins), np.searchsorted(edges, ends)
+    change = np.zeros(edges.size)
+    np.add.at(change, first, 1.0)
+    np.add.at(change, after, -1.0)
+    running = np.cumsum(change)[:-1]
+    shares = np.concatenate([[0.0], np.cumsum(1.0 / np.maximum(running, 1.0))])
+    found = (shares[after] - shares[first]) / (after - first)
+    return np.asarray(found / found.mean())
 
 
 @dataclass(frozen=True, eq=False)
