@@ -111,7 +111,7 @@ class Training:
 
     @cached_property
     def weights(self) -> FloatArray:
-        """Return the sample weights for overlapping labels, shape (rows,): :func:`uniqueness` among these rows alone."""
+        """Return weights for overlapping labels, shape (rows,): :func:`uniqueness` among these rows alone."""
         found = np.zeros(len(self))
         known = self.labels.known
         found[known] = uniqueness(self.frame.known_at()[known], self.labels.known_at[known])

@@ -18,7 +18,7 @@ class Tilted(Distribution):
     """``p F(r | up) + (1 - p) F(r | down)`` with the sizes of past moves on each side.
 
     ``ups`` and ``downs`` are sorted log returns above and below zero, shapes (m,) and (k,), at least one each; both in
-    decimals. ``mean`` and ``sigma`` follow from them: make one with :meth:`of`. The probability of up is ``p``, exactly.
+    decimals. ``mean`` and ``sigma`` follow from them: make one with :meth:`of`. The probability of up is ``p`` itself.
     """
 
     up: float = 0.5

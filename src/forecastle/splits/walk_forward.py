@@ -14,11 +14,11 @@ from forecastle.splits._purge import blocks, purged, refuse_count, refuse_share,
 
 @dataclass(frozen=True)
 class WalkForward:
-    """``folds`` test blocks that follow each other to the last row with a label, each with the rows before it.
+    """``count`` test blocks that follow each other to the last row with a label, each with the rows before it.
 
-    The first share ``start`` of the rows is only learned from. With ``window`` only the last so many rows before a block
-    are (rolling), without it all of them (expanding). ``embargo`` rows before each block are left out besides those
-    whose label is not known at its first row. Rows whose label was left out by rule stay as context. Raises
+    The first share ``start`` of the rows is only learned from. With ``window`` only the last so many rows before a
+    block are (rolling), without it all of them (expanding). The ``embargo`` rows before each block are left out,
+    and those whose label is not known at its first row. Rows whose label was left out by rule stay as context. Raises
     ``RequestInvalid``, ``DataInvalid`` where the rows are too few.
     """
 
