@@ -7,7 +7,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -90,6 +90,16 @@ def test_a_line_forged_with_its_own_hash_breaks_the_next(tmp_path: Path) -> None
     assert [number for number, _ in chain.verify().problems] == [3]
 
 
+def test_a_last_line_forged_with_its_head_has_the_wrong_number(tmp_path: Path) -> None:
+    chain = filled(tmp_path)
+    lines = chain.path.read_bytes().splitlines()
+    forged = {k: v for k, v in json.loads(lines[3]).items() if k != "sha256"} | {"number": 9}
+    lines[3] = json.dumps({**forged, "sha256": digest(forged)}, sort_keys=True, separators=(",", ":")).encode()
+    chain.path.write_bytes(b"".join(line + b"\n" for line in lines))
+    chain.head.write_text(json.dumps({"lines": 4, "sha256": digest(forged)}))
+    assert [number for number, _ in chain.verify().problems] == [4]
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{}", b'{"lines":1,"sha256":"00"}', b'{"lines":4,"sha256":"00"}'])
 def test_a_head_that_was_changed_is_found(tmp_path: Path, content: bytes | None) -> None:
     chain = filled(tmp_path)
@@ -99,11 +109,30 @@ def test_a_head_that_was_changed_is_found(tmp_path: Path, content: bytes | None)
         chain.entries()
 
 
-def test_a_kill_at_any_byte_costs_the_line_being_written_at_most(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Told(logging.Handler):
+    """What the log of Forecastle says, whoever configured it before."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    logger, handler = logging.getLogger("forecastle"), Told()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    yield handler
+    logger.setLevel(level)
+    logger.removeHandler(handler)
+
+
+def test_a_kill_at_any_byte_costs_the_line_being_written_at_most(tmp_path: Path, told: Told) -> None:
     """What a kill leaves: the head of the line before, and any part of the last line."""
-    monkeypatch.setattr(logging.getLogger("forecastle"), "propagate", True)
     chain = filled(tmp_path, 2)
     head, before = chain.head.read_bytes(), chain.path.stat().st_size
     with chain.writing() as pen:
@@ -116,12 +145,24 @@ def test_a_kill_at_any_byte_costs_the_line_being_written_at_most(
         assert len(again.entries()) == kept
         torn = 0 if size == len(whole) else size - before
         assert (again.verify().problems, again.verify().torn) == ((), torn)
-        caplog.clear()
-        with caplog.at_level(logging.WARNING, logger="forecastle"), again.writing() as pen:
+        told.said.clear()
+        with again.writing() as pen:
             pen.append({"what": "after the crash"})
-        assert [f"{torn} bytes" in record.message for record in caplog.records] == ([True] if torn else [])
+        assert [f" {torn} bytes" in line for line in told.said] == ([True] if torn else [])
         assert [e["what"] for e in Chain(chain.path).entries()][2:] == ["the last"] * (kept - 2) + ["after the crash"]
         assert (again.verify().problems, again.verify().torn) == ((), 0)
+
+
+def test_a_writer_brings_the_head_up_before_it_adds(tmp_path: Path) -> None:
+    """Else two crashes between a line and its head would look like an edit."""
+    chain = filled(tmp_path, 3)
+    head = chain.head.read_bytes()
+    with chain.writing() as pen:
+        pen.append({"what": "the last"})
+    new = chain.head.read_bytes()
+    chain.head.write_bytes(head)
+    with Chain(chain.path).writing():
+        assert chain.head.read_bytes() == new
 
 
 def test_a_torn_line_that_the_head_knows_was_no_crash(tmp_path: Path) -> None:
@@ -136,6 +177,10 @@ def test_one_that_was_read_sees_what_another_adds(tmp_path: Path) -> None:
     with first.writing() as pen:
         pen.append({"what": "more"})
     assert [e["number"] for e in second.entries()] == [1, 2, 3, 4, 5]
+    other = filled(tmp_path / "other", 6)
+    other.path.replace(first.path)
+    other.head.replace(first.head)
+    assert len(second.entries()) == 6, "the file is another"
     first.path.unlink()
     first.head.unlink()
     assert second.entries() == ()

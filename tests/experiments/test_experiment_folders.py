@@ -29,8 +29,8 @@ OUTCOME = np.array([1.0, 0.0, 1.0, 1.0])
 FORECAST = {"ridge": np.array([0.6, 0.4, 0.5, 0.7])}
 FIELDS = TenFields(
     id="20261120_btc", owner="Ada | Grace", date="2026-11-20", objective="Is it <b>so</b>?\nOr not?",
-    dataset="BTC & ETH", config_file="configs/a.yaml", model="ridge", metrics="Brier 0.25 [0.24, 0.26]", backtest_summary="",
-    notes="a\\|b &amp;",
+    dataset="BTC & ETH", config_file="configs/a.yaml", model="ridge", metrics="Brier 0.25 [0.24, 0.26]",
+    backtest_summary="", notes="a\\|b &amp;",
 )  # fmt: skip
 
 

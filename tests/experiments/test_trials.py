@@ -108,8 +108,16 @@ def test_a_configuration_is_the_column_of_its_longest_series(home: Path) -> None
     log = log_of(home)
     add(log, A, values=np.array([1.0, 2.0]), first="2020-03-01")
     add(log, A, span_of(data_hash="d" * 64), values=np.array([3.0, 4.0, 5.0]), first="2020-03-01")
+    add(log, A, span_of(data_hash="e" * 64), values=np.array([6.0, 7.0]), first="2020-03-01")
     _, numbers, names = log.matrix(span_of(), "return")
     assert (numbers.tolist(), names) == ([[3.0], [4.0], [5.0]], ["trial-2"])
+
+
+def test_losses_and_returns_of_one_configuration_are_both_kept_and_counted_once(home: Path) -> None:
+    log = log_of(home)
+    trials = [add(log, A), add(log, A, unit="loss", measure="brier"), add(log, A, unit="loss", measure="log loss")]
+    assert [t.repeats for t in trials] == [None, None, None]
+    assert log.count(span_of()) == 1
 
 
 def test_losses_of_different_measures_are_not_put_side_by_side(home: Path) -> None:

@@ -107,7 +107,7 @@ class TrialLog:
             "rows": int(values.size),
         }  # fmt: skip
         with self._chain.writing() as pen:
-            first = next((e for e in pen.entries if e["key"] == key and e["repeats"] is None), None)
+            first = next((entry for entry in pen.entries if entry["key"] == key), None)
             if first is None:
                 line |= {"series_hash": write(self._folder / f"{key}.parquet", times, values), "repeats": None}
             else:
