@@ -1,0 +1,236 @@
+"""All learners over the same rows, each beside the baseline: figures with intervals, tests, and words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from forecastle.errors import DataMissing, NameUnknown
+from forecastle.nouns import TestResult
+from forecastle.nouns.dataset import Task
+from forecastle.nouns.scorecard import Figure, LearnerScore, ScoreTable
+from forecastle.scoring import bootstrap, direction, number
+from forecastle.scoring._losses import crps_quantiles_losses, pinball_losses
+from forecastle.scoring.forecast import diebold_mariano
+from forecastle.scoring.skill import no_skill
+
+FloatArray = npt.NDArray[np.float64]
+Forecasts = Mapping[str, FloatArray]
+SIZE = 0.05
+"""Shared among the learners that are no baseline (Bonferroni): the best of several is lucky more often than one."""
+FEWEST = 2 * bootstrap.FEWEST
+
+
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """What the scores of one target are made with.
+
+    ``naive`` names the learners that others have to beat; one of them is the ``baseline``. ``trials`` is how many
+    configurations were tried on these data, where more than those of this table.
+    """
+
+    target: str
+    baseline: str
+    naive: Collection[str]
+    horizon: int = 1
+    seed: int = 0
+    replications: int = 999
+    trials: int | None = None
+
+    def direction(self, outcome: FloatArray, forecasts: Forecasts) -> ScoreTable:
+        """Score probabilities of up; ``outcome`` is 1, 0 or NaN, every forecast of its shape (n,), NaN where none.
+
+        Rows that one of them did not forecast are left out for all. Raises ``DataMissing`` for fewer than 40 rows,
+        ``NameUnknown`` where the baseline is not among them.
+        """
+        y, found = self._common(outcome, forecasts)
+        base = found[self.baseline]
+
+        def figures(name: str) -> dict[str, Figure]:
+            p = found[name]
+            brier = direction.brier_losses(y, p)
+            return {
+                "log_loss": self._mean(direction.log_losses(y, p)),
+                "brier": self._mean(brier),
+                "brier_skill": self._gain(brier, direction.brier_losses(y, base)),
+                "auc": self._auc(y, p),
+                "accuracy": self._mean(direction.hits(y, p)),
+                "calibration_error": Figure(direction.calibration_error(y, p)),
+            }
+
+        losses = {name: direction.log_losses(y, p) for name, p in found.items()}
+        bins = {name: direction.calibration_bins(y, p) for name, p in found.items() if name not in self.naive}
+        return self._table("direction", outcome, y, found, losses, figures, "brier_skill", bins)
+
+    def number(
+        self,
+        outcome: FloatArray,
+        forecasts: Forecasts,
+        intervals: Mapping[str, tuple[FloatArray, FloatArray]] | None = None,
+        level: float = 0.9,
+        quantiles: Mapping[str, FloatArray] | None = None,
+        levels: FloatArray | None = None,
+    ) -> ScoreTable:
+        """Score numbers with their intervals at ``level`` and quantiles (n, levels), where there are any.
+
+        As :meth:`direction`; intervals and quantiles of a learner are scored where none of its rows lacks one.
+        """
+        keep = self._kept(outcome, forecasts)
+        y, found = self._common(outcome, forecasts)
+        base = found[self.baseline]
+
+        def figures(name: str) -> dict[str, Figure]:
+            m = found[name]
+            squares = number.squared_errors(y, m)
+            told = {
+                "mse": self._mean(squares),
+                "mae": self._mean(number.absolute_errors(y, m)),
+                "r2_oos": self._gain(squares, number.squared_errors(y, base)),
+            }
+            if intervals and name in intervals:
+                low, high = intervals[name]
+                told |= self._interval(y, low[keep], high[keep], level)
+            if quantiles and levels is not None and name in quantiles:
+                told |= self._quantiles(y, quantiles[name][keep], levels)
+            return told
+
+        losses = {name: number.squared_errors(y, m) for name, m in found.items()}
+        return self._table("number", outcome, y, found, losses, figures, "r2_oos", {})
+
+    # --- figures
+
+    def _mean(self, values: FloatArray) -> Figure:
+        return self._figure(float(values.mean()), bootstrap.mean, values)
+
+    def _gain(self, loss: FloatArray, baseline: FloatArray) -> Figure:
+        if not baseline.any():
+            return Figure(None, reason="the baseline makes no error")
+        return self._figure(float(bootstrap.gain(loss, baseline)), bootstrap.gain, loss, baseline)
+
+    def _figure(self, value: float, statistic: bootstrap.Statistic, *columns: FloatArray) -> Figure:
+        low, high = bootstrap.interval(statistic, *columns, replications=self.replications, seed=self.seed)
+        return Figure(value, low, high)
+
+    def _auc(self, y: FloatArray, p: FloatArray) -> Figure:
+        value = direction.auc(y, p)
+        if value is None:
+            return Figure(None, reason="only one direction happened")
+        if np.ptp(p) == 0.0:
+            return Figure(value, value, value, "every forecast is the same")
+        ranks = np.unique(p, return_inverse=True)[1].astype(np.float64)
+        return self._figure(value, _aucs, y, ranks)
+
+    def _interval(self, y: FloatArray, low: FloatArray, high: FloatArray, level: float) -> dict[str, Figure]:
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            return {}
+        inside = number.covered(y, low, high)
+        test = number.coverage(y, low, high, level)
+        wanted = f"{100 * level:g} % is asked; binomial p = {test.p_value:.3g}"
+        share = self._mean(inside)
+        return {"coverage": Figure(share.value, share.low, share.high, wanted), "width": self._mean(high - low)}
+
+    def _quantiles(self, y: FloatArray, table: FloatArray, levels: FloatArray) -> dict[str, Figure]:
+        if not np.isfinite(table).all():
+            return {}
+        pinball = np.mean([pinball_losses(y, table[:, i], float(q)) for i, q in enumerate(levels)], axis=0)
+        return {"pinball": self._mean(pinball), "crps": self._mean(crps_quantiles_losses(y, table, levels))}
+
+    # --- the table
+
+    def _kept(self, outcome: FloatArray, forecasts: Forecasts) -> npt.NDArray[np.bool_]:
+        if self.baseline not in forecasts:
+            raise NameUnknown("baseline", self.baseline, forecasts)
+        known = np.logical_and.reduce([np.isfinite(outcome), *(np.isfinite(f) for f in forecasts.values())])
+        if known.sum() < FEWEST:
+            raise DataMissing(
+                f"{int(known.sum())} rows of {self.target} have an outcome and a forecast of every learner.",
+                f"Scores with intervals take {FEWEST} or more.", "Test more rows, or leave out who does not forecast.",
+            )  # fmt: skip
+        return np.asarray(known)
+
+    def _common(self, outcome: FloatArray, forecasts: Forecasts) -> tuple[FloatArray, dict[str, FloatArray]]:
+        keep = self._kept(outcome, forecasts)
+        return outcome[keep], {name: np.asarray(f[keep]) for name, f in forecasts.items()}
+
+    def _table(
+        self, task: Task, outcome: FloatArray, y: FloatArray, found: dict[str, FloatArray],
+        losses: dict[str, FloatArray], figures: Callable[[str], dict[str, Figure]], skill: str, bins: dict[str, Any],
+    ) -> ScoreTable:  # fmt: skip
+        models = [name for name in found if name not in self.naive]
+        asked = SIZE / max(len(models), self.trials or 0, 1)
+        scores = []
+        for name in found:
+            told = figures(name)
+            if name == self.baseline:
+                scores.append(LearnerScore(name, True, told, None, None, False, "the baseline"))
+                continue
+            against = diebold_mariano(losses[name], losses[self.baseline], self.horizon)
+            test = no_skill(y, found[name], found[self.baseline], self.horizon)
+            naive = name in self.naive
+            edge = not naive and _better(against) < asked and test.rejects(asked)
+            words = _words(self.baseline, told[skill], skill, against, test, edge, asked)
+            scores.append(LearnerScore(name, naive, told, against, test, edge, words))
+        scored = int(np.isfinite(outcome).sum())
+        verdict = _verdict(self.baseline, [s for s in scores if not s.naive], skill, asked)
+        return ScoreTable(self.target, task, self.baseline, y.size, scored - y.size, tuple(scores), verdict, bins)
+
+
+def _aucs(y: FloatArray, ranks: FloatArray) -> FloatArray:
+    """Return the AUC of each resampled set of rows, shape (...,); ``ranks`` number the distinct forecasts from 0."""
+    tables = y.reshape(-1, y.shape[-1]), ranks.reshape(-1, ranks.shape[-1]).astype(np.int64)
+    size, found = int(ranks.max()) + 1, np.empty(tables[0].shape[0])
+    for row, (ups, place) in enumerate(zip(*tables, strict=True)):
+        up = np.bincount(place, ups, size)
+        down = np.bincount(place, 1.0 - ups, size)
+        pairs = up.sum() * down.sum()
+        below = np.cumsum(down) - down
+        found[row] = float(up @ (below + 0.5 * down)) / pairs if pairs else np.nan
+    return found.reshape(y.shape[:-1])
+
+
+def _better(test: TestResult) -> float:
+    """Return the one-sided p-value that the learner loses less than the baseline: 1 where it is not defined."""
+    if test.p_value is None or test.statistic is None:
+        return 1.0
+    return test.p_value / 2.0 if test.statistic < 0 else 1.0 - test.p_value / 2.0
+
+
+def _words(
+    baseline: str, gain: Figure, skill: str, against: TestResult, test: TestResult, edge: bool, asked: float
+) -> str:
+    name = baseline.replace("_", " ")
+    if gain.value is None or test.p_value is None:
+        return f"no edge over the {name}: {test.reason or gain.reason}"
+    p = max(_better(against), test.p_value)
+    size = f"{_title(skill)} {100 * gain.value:.2f} %"
+    if gain.low is not None and gain.high is not None:
+        size += f" ({100 * gain.low:.2f} to {100 * gain.high:.2f})"
+    if edge:
+        return f"edge over the {name}: {size}, p = {p:.2g}"
+    if against.statistic is not None and against.statistic > 0 and against.rejects(SIZE):
+        return f"worse than the {name}: {size}, p = {against.p_value:.2g}"
+    hint = f", where less than {asked:.2g} is asked" if p < SIZE else ""
+    return f"no edge over the {name}, p = {p:.2g}{hint}"
+
+
+def _verdict(baseline: str, models: list[LearnerScore], skill: str, asked: float) -> str:
+    name = baseline.replace("_", " ")
+    if not models:
+        return f"Only baselines were scored against the {name}."
+    best = max(
+        models, key=lambda s: -np.inf if s.figures[skill].value is None else float(s.figures[skill].value or 0.0)
+    )
+    winners = [s.learner for s in models if s.edge]
+    if winners:
+        return f"{', '.join(winners)}: {best.verdict if best.edge else models[0].verdict}."
+    worse = sum(s.verdict.startswith("worse") for s in models)
+    tail = f" {worse} of {len(models)} are worse than doing nothing." if worse else ""
+    return f"No edge over the {name}: of {len(models)} learners {best.learner} comes nearest, {best.verdict}.{tail}"
+
+
+def _title(skill: str) -> str:
+    return {"brier_skill": "Brier skill", "r2_oos": "R² out of sample"}[skill]
