@@ -154,22 +154,27 @@ CALIBRATORS: dict[str, type[Platt | Isotonic | Beta]] = {"platt": Platt, "isoton
 def calibrator_from_document(document: Mapping[str, Any]) -> FittedCalibrator:
     """Return the calibrator of a ``document()``; raises ``DataCorrupt``."""
     try:
-        kind = document["calibrator"]
-        if kind == "isotonic":
-            places, values = tuple(map(float, document["places"])), tuple(map(float, document["values"]))
-            if not 1 <= len(places) == len(values) or list(places) != sorted(places) or list(values) != sorted(values):
-                raise ValueError("the steps fall, or are none")
-            return FittedIsotonic(places, values)
-        known = {"platt": (FittedPlatt, ("constant", "slope")), "beta": (FittedBeta, ("constant", "rising", "falling"))}
-        made, names = known[kind]
-        numbers = [float(document[name]) for name in names]
-        if not np.isfinite(numbers).all() or min(numbers[1:]) < 0.0:
-            raise ValueError("its numbers are not finite, or turn the forecast over")
-        found: FittedCalibrator = made(*numbers)
+        return _steps(document) if document["calibrator"] == "isotonic" else _curve(document)
     except (KeyError, TypeError, ValueError) as error:
         raise DataCorrupt(
             "This is not the document of a calibrator.", f"{type(error).__name__}: {error}.", "Train the model anew."
         ) from error
+
+
+def _steps(document: Mapping[str, Any]) -> FittedIsotonic:
+    places, values = tuple(map(float, document["places"])), tuple(map(float, document["values"]))
+    if not 1 <= len(places) == len(values) or list(places) != sorted(places) or list(values) != sorted(values):
+        raise ValueError("the steps fall, or are none")
+    return FittedIsotonic(places, values)
+
+
+def _curve(document: Mapping[str, Any]) -> FittedCalibrator:
+    known = {"platt": (FittedPlatt, ("constant", "slope")), "beta": (FittedBeta, ("constant", "rising", "falling"))}
+    made, names = known[document["calibrator"]]
+    numbers = [float(document[name]) for name in names]
+    if not np.isfinite(numbers).all() or min(numbers[1:]) < 0.0:
+        raise ValueError("its numbers are not finite, or turn the forecast over")
+    found: FittedCalibrator = made(*numbers)
     return found
 
 

@@ -59,7 +59,7 @@ class XGBoost(Tabular):
             booster = xgb.train(settings, made, self.rounds)
         else:
             held = xgb.DMatrix(validate.x, (validate.y - moved) / scale, weight=validate.weights, nthread=1)
-            booster = xgb.train(settings, made, self.rounds, evals=[(held, "held out")], verbose_eval=False,
+            booster = xgb.train(settings, made, self.rounds, evals=[(held, "held_out")], verbose_eval=False,
                                 early_stopping_rounds=self.patience)  # fmt: skip
             booster = booster[: booster.best_iteration + 1]
         return FittedXGBoost(task, train.columns, bytes(booster.save_raw("json")), moved, scale)
