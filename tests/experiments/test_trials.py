@@ -140,11 +140,11 @@ def test_the_variance_of_sharpe_ratios_is_that_of_the_standard_library(home: Pat
     assert log.sharpe_variance(span_of()) == pytest.approx(statistics.variance(ratios), rel=1e-12)
 
 
-def test_no_choice_was_made_among_fewer_than_two(home: Path) -> None:
+def test_fewer_than_two_say_nothing_of_a_spread(home: Path) -> None:
     log = log_of(home)
-    assert log.sharpe_variance(span_of()) == 0.0
+    assert log.sharpe_variance(span_of()) is None
     add(log, A)
-    assert log.sharpe_variance(span_of()) == 0.0
+    assert log.sharpe_variance(span_of()) is None
 
 
 def test_nothing_in_common_is_told(home: Path) -> None:

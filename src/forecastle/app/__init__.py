@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from forecastle.app import (
         build_features,
         compare,
+        compare_experiments,
         demo,
         doctor,
+        experiment_list,
         export,
         feature_list,
         fetch,
@@ -38,8 +40,10 @@ if TYPE_CHECKING:
 __all__ = [
     "build_features",
     "compare",
+    "compare_experiments",
     "demo",
     "doctor",
+    "experiment_list",
     "export",
     "feature_list",
     "fetch",

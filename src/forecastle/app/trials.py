@@ -88,6 +88,11 @@ def verify(workspace: Workspace) -> Account:
     return Account(report, HoldoutLog(home, clock).verify(), unlogged)
 
 
+def low_is_good(score: str) -> bool:
+    """Return whether a score is better the lower, by its name."""
+    return any(word in score.lower() for word in LOW_IS_GOOD)
+
+
 def _stretches(trials: list[Trial]) -> list[list[Trial]]:
     """Return the trials parted so that spans of different parts do not meet."""
     parts: list[list[Trial]] = []
@@ -112,7 +117,7 @@ def _tried(name: str, trials: list[Trial]) -> Tried:
 
 
 def _best(score: str, trials: list[Trial]) -> Best:
-    sign = 1.0 if any(word in score.lower() for word in LOW_IS_GOOD) else -1.0
+    sign = 1.0 if low_is_good(score) else -1.0
     held = [t for t in trials if score in t.scores]
     best = min(held, key=lambda t: (sign * t.scores[score], t.number))
     return Best(score, best.scores[score], best.number)

@@ -6,7 +6,7 @@ several markets at one moment are averaged: they meet the same news, and only mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +15,13 @@ import polars as pl
 
 from forecastle.experiments.results import Experiment
 from forecastle.nouns.dataset import Task
+from forecastle.scoring import direction, number
 
 FloatArray = npt.NDArray[np.float64]
+Loss = Callable[[FloatArray, FloatArray], FloatArray]
 _KEYS = ["instrument", "horizon", "known_at", "target_time"]
 _CLOSE = 1e-9
 """Outcomes that differ by less, as a share, are the same: sums in another order."""
-_SURE = 1e-15
-"""A probability nearer to 0 or 1 counts as this near: the log loss of a wrong certainty has no bound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,24 +41,24 @@ class Pair:
         return next(iter(self.losses.values()))[0].size
 
 
-def losses_of(task: Task, forecast: pl.Expr, outcome: pl.Expr) -> dict[str, pl.Expr]:
-    """Return the losses of one row by name.
+def losses_of(task: Task, outcome: FloatArray, forecast: FloatArray) -> dict[str, FloatArray]:
+    """Return the losses of rows by name, each of shape (rows,), by the definitions of scoring.
 
-    For a probability: Brier score, log loss, share of wrong calls (half a call where it is 0.5). For a number: squared
-    and absolute error.
+    Of a probability: Brier score, log loss, wrong calls (0.5 and above calls up). Of a number: squared and absolute
+    error.
     """
     if task == "number":
-        return {"squared_error": (forecast - outcome) ** 2, "absolute_error": (forecast - outcome).abs()}
-    likely = pl.when(outcome > 0.5).then(forecast).otherwise(1.0 - forecast)
-    wrong = pl.when(likely == 0.5).then(0.5).otherwise((likely < 0.5).cast(pl.Float64))
-    return {"brier": (forecast - outcome) ** 2, "log_loss": -likely.clip(_SURE, 1.0).log(), "wrong_calls": wrong}
+        losses: dict[str, Loss] = {"squared_error": number.squared_errors, "absolute_error": number.absolute_errors}
+    else:
+        losses = {"brier": direction.brier_losses, "log_loss": direction.log_losses, "wrong_calls": _wrong_calls}
+    return {name: loss(outcome, forecast) if outcome.size else outcome for name, loss in losses.items()}
 
 
 def paired(a: Experiment, b: Experiment, learner: str, horizon: int) -> Pair:
     """Return the losses of one learner in both over their common rows; of length 0 where there are none."""
-    task = a.results.target.task
-    names = list(losses_of(task, pl.col(learner), pl.col("outcome")))
-    both = _rows(a, learner, horizon).join(_rows(b, learner, horizon), on=_KEYS, suffix="_b")
+    mine, theirs = _rows(a, learner, horizon), _rows(b, learner, horizon)
+    names = [name for name in mine.columns if name not in (*_KEYS, "outcome")]
+    both = mine.join(theirs, on=_KEYS, suffix="_b")
     apart = (pl.col("outcome") - pl.col("outcome_b")).abs() > _CLOSE * pl.col("outcome").abs()
     same = both.filter(~apart)
     means = same.group_by("known_at").mean().sort("known_at")
@@ -72,6 +72,14 @@ def _rows(experiment: Experiment, learner: str, horizon: int) -> pl.DataFrame:
     lone = {"instrument": pl.lit(results.data.instruments[0]), "horizon": pl.lit(results.target.horizons[0], pl.Int64)}
     frame = experiment.predictions
     frame = frame.with_columns(**{name: value for name, value in lone.items() if name not in frame.columns})
-    losses = losses_of(results.target.task, pl.col(learner), pl.col("outcome"))
     frame = frame.filter(pl.col("horizon") == horizon, pl.col(learner).is_not_null())
-    return frame.group_by(_KEYS).agg(pl.col("outcome").mean(), **{name: loss.mean() for name, loss in losses.items()})
+    losses = losses_of(results.target.task, frame["outcome"].to_numpy(), frame[learner].to_numpy())
+    return frame.select(*_KEYS, "outcome").with_columns(**_series(losses)).group_by(_KEYS).mean()
+
+
+def _series(losses: Mapping[str, FloatArray]) -> dict[str, pl.Series]:
+    return {name: pl.Series(values, dtype=pl.Float64) for name, values in losses.items()}
+
+
+def _wrong_calls(outcome: FloatArray, probability: FloatArray) -> FloatArray:
+    return 1.0 - direction.hits(outcome, probability)

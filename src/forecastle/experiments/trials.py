@@ -155,15 +155,15 @@ class TrialLog:
         columns = [values[np.searchsorted(times, common)] for _, times, values in found]
         return common, np.column_stack(columns), [f"trial-{trial.number}" for trial, _, _ in found]
 
-    def sharpe_variance(self, span: DataSpan) -> float:
+    def sharpe_variance(self, span: DataSpan) -> float | None:
         """Return the variance, among the trials on a span, of the Sharpe ratio of one period (not annualised).
 
         Mean over standard deviation (n - 1) of the returns, each trial over its own moments inside the span; trials
-        whose returns never change have no ratio. 0 where fewer than two are left: no choice was made among them. For
+        whose returns never change have no ratio. None where fewer than two are left: they say nothing of a spread. For
         the deflated Sharpe ratio of Bailey and Lopez de Prado (2014), Journal of Portfolio Management 40(5), 94-107.
         """
         ratios = [r for _, _, values in self._inside(span, "return", None) if (r := _sharpe(values)) is not None]
-        return float(np.var(ratios, ddof=1)) if len(ratios) > 1 else 0.0
+        return float(np.var(ratios, ddof=1)) if len(ratios) > 1 else None
 
     def verify(self) -> ChainReport:
         """Return what is wrong with the log and with the files of the series; nothing is the good answer."""
