@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 from forecastle.features.feast import ENTITY, FOREVER, PROJECT, columns, view_of
+from forecastle.nouns.feature_frame import MARKS
 from forecastle.sessions import TIMEFRAMES
 
 FOLDER = Path(__file__).parents[1] / "deploy" / "feast"
@@ -30,7 +32,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from feast import Entity, FeatureView, Field, FileSource, ValueType
-from feast.types import Float64
+from feast.types import Float64, String
 
 OFFLINE = Path(os.environ["FORECASTLE_HOME"]) / "store" / "offline"
 """Links to the tables that hold the whole catalogue; `forecastle features materialize` makes them."""
@@ -41,6 +43,8 @@ COLUMNS = [
 '''
 VIEW = """\
 ]
+MARKS = %s  # whose candles, and a hash of what the columns mean
+SCHEMA = [*(Field(name=n, dtype=Float64) for n in COLUMNS), *(Field(name=n, dtype=String) for n in MARKS)]
 
 
 def _source(timeframe):
@@ -57,7 +61,7 @@ def _view(source):
         name=source.name,
         entities=[instrument],
         ttl=timedelta(days=%d),
-        schema=[Field(name=column, dtype=Float64) for column in COLUMNS],
+        schema=SCHEMA,
         source=source,
         online=True,
     )
@@ -72,7 +76,10 @@ def files() -> dict[str, str]:
     views = ""
     for timeframe in TIMEFRAMES:
         views += f'source_{timeframe} = _source("{timeframe}")\n{view_of(timeframe)} = _view(source_{timeframe})\n'
-    return {"feature_store.yaml": YAML, "features.py": HEAD + names + VIEW % FOREVER.days + views}
+    return {
+        "feature_store.yaml": YAML,
+        "features.py": HEAD + names + VIEW % (json.dumps(list(MARKS)), FOREVER.days) + views,
+    }
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from feast import Entity, FeatureView, Field, FileSource, ValueType
-from feast.types import Float64
+from feast.types import Float64, String
 
 OFFLINE = Path(os.environ["FORECASTLE_HOME"]) / "store" / "offline"
 """Links to the tables that hold the whole catalogue; `forecastle features materialize` makes them."""
@@ -153,6 +153,8 @@ COLUMNS = [
     "funding_rate",
     "vix",
 ]
+MARKS = ["source", "definitions"]  # whose candles, and a hash of what the columns mean
+SCHEMA = [*(Field(name=n, dtype=Float64) for n in COLUMNS), *(Field(name=n, dtype=String) for n in MARKS)]
 
 
 def _source(timeframe):
@@ -169,7 +171,7 @@ def _view(source):
         name=source.name,
         entities=[instrument],
         ttl=timedelta(days=36500),
-        schema=[Field(name=column, dtype=Float64) for column in COLUMNS],
+        schema=SCHEMA,
         source=source,
         online=True,
     )

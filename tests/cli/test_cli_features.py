@@ -73,3 +73,35 @@ def test_wrong_input_gets_its_three_lines(inside: Cli, own_copy: Path) -> None:
     everything = inside("sql", "SELECT * FROM features LIMIT 1", home=own_copy)
     assert "130 more columns: name those you want" in everything.out
     assert "sma_20" in inside("sql", "SELECT sma_20 FROM features LIMIT 1", home=own_copy).out
+
+
+def test_what_is_online_says_whose_candles_it_is_of(inside: Cli, own_copy: Path) -> None:
+    for instrument in ("SPX.INDEX", "BTC-USD"):
+        assert inside("features", "build", instrument, home=own_copy).code == 0
+    of_both = inside("features", "materialize", "--json", "--timeframe", "1d", home=own_copy).document["tables"]
+    assert [table["instrument"] for table in of_both] == ["BTC-USD", "SPX.INDEX"]
+    of_one = inside("features", "materialize", "--json", "--source", "bundled", home=own_copy).document["tables"]
+    assert [table["instrument"] for table in of_one] == ["SPX.INDEX"]
+    read = inside("features", "read", "BTC-USD", "--names", "rsi_14", home=own_copy)
+    assert (read.code, read.err) == (0, "")
+    assert "SIMULATED DATA" in read.out
+    assert "from simulated, served online" in read.out
+    index = inside("features", "read", "SPX.INDEX", "--names", "rsi_14", "--source", "bundled", "--json", home=own_copy)
+    assert index.document["reading"]["source"] == "bundled"
+    assert "SIMULATED DATA" not in inside("features", "read", "SPX.INDEX", "--names", "rsi_14", home=own_copy).out
+
+
+def test_a_source_that_features_are_not_of_is_refused(inside: Cli, own_copy: Path) -> None:
+    assert inside("features", "build", "SPX.INDEX", home=own_copy).code == 0
+    for words in (("materialize", "SPX.INDEX"), ("read", "SPX.INDEX", "--names", "rsi_14")):
+        what, why, do = inside("features", *words, "--source", "binance", home=own_copy).complaint(4)
+        assert what == "There are no 1d features of SPX.INDEX from binance."
+        assert why == "A table is of one source, and this one is of bundled."
+        assert "--source binance --rebuild" in do
+    what, _, _ = inside("features", "materialize", "--source", "binance", home=own_copy).complaint(4)
+    assert what == "There is no feature table of binance to bring online."
+    what, _, _ = inside("features", "materialize", "--timeframe", "1h", home=own_copy).complaint(4)
+    assert "no feature table of 1h" in what
+    what, _, do = inside("features", "materialize", "--timeframe", "1hour", home=own_copy).complaint(2)
+    assert "timeframe named '1hour'" in what
+    assert do == "Did you mean '1h'?"

@@ -102,3 +102,11 @@ def built_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def own_home(built_home: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built_home, tmp_path / "own"))
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def workspace_of_each(request: pytest.FixtureRequest, own_home: Path) -> Workspace:
+    if request.param == "sqlite":
+        return opened(own_home)
+    server: RedisServer = request.getfixturevalue("redis_server")
+    return opened(own_home, server.url)

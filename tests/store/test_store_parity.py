@@ -37,14 +37,6 @@ def _last(workspace: Workspace, instrument: Instrument) -> dict[str, Any]:
     return workspace.features.last_row(instrument.id, "1d")[1].row(0, named=True)
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def workspace_of_each(request: pytest.FixtureRequest, own_home: Path) -> Workspace:
-    if request.param == "sqlite":
-        return opened(own_home)
-    server: RedisServer = request.getfixturevalue("redis_server")
-    return opened(own_home, server.url)
-
-
 @pytest.mark.enable_socket
 def test_every_feature_is_the_same_offline_and_online(workspace_of_each: Workspace) -> None:
     workspace = workspace_of_each
@@ -54,7 +46,7 @@ def test_every_feature_is_the_same_offline_and_online(workspace_of_each: Workspa
     for instrument in (ETH, BTC):
         row, reading = _last(workspace, instrument), online.read(instrument, "1d")
         assert reading.served_from == "online"
-        assert reading.known_at == row["known_at"]
+        assert (reading.known_at, reading.source) == (row["known_at"], "test")
         assert set(reading.values) == set(columns())
         for name in columns():
             assert reading.values[name] == row[name], name

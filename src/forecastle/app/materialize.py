@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +12,15 @@ import polars as pl
 from forecastle.app.build_features import Built, build_table, check_definitions
 from forecastle.errors import CheckFailed, DataMissing
 from forecastle.features.feast import WRITE, FeastStore, StorePlace, columns
+from forecastle.lake import TableMeta
+from forecastle.lake.lock import writer_lock
 from forecastle.nouns import Instrument
+from forecastle.nouns.feature_frame import MARKS
 from forecastle.requests import FeaturesRequest
 from forecastle.sessions import Timeframe
 from forecastle.workspace import Workspace
+
+Table = tuple[str, Timeframe]
 
 
 @dataclass(frozen=True)
@@ -47,28 +52,50 @@ def build_and_materialize(workspace: Workspace, request: FeaturesRequest) -> lis
     return [Materialized(**{**vars(found), "built": built})]
 
 
-def materialize(workspace: Workspace, tables: Sequence[tuple[str, Timeframe]] | None = None) -> list[Materialized]:
-    """Bring tables online, all that hold the catalogue where None is named, and compare what was brought.
+def materialize(
+    workspace: Workspace,
+    tables: Sequence[tuple[str, Timeframe]] | None = None,
+    source: str | None = None,
+    timeframe: Timeframe | None = None,
+) -> list[Materialized]:
+    """Bring tables online and compare what was brought: those named, which have to be of ``source`` where one is named.
 
-    Definitions are registered first; then Feast brings what became known since the last time. What is online is read
-    back and has to be the last row of the table, to the bit and with its time: where it is not, as after a revision of
-    that row, it is written once more. Raises ``DataMissing``, ``DefinitionChanged``, ``CheckFailed`` where a value
-    differs after that, ``UpstreamError`` where the store does not answer.
+    Where None is named all that hold the catalogue, of ``source`` and of ``timeframe`` where these are named.
+    Definitions are registered first; then Feast brings what became known since the last time, of all tables of these
+    timeframes at once. What is online is read back and has to be the last row of the table, to the bit, with its time,
+    source and definitions: where it is not, as after a revision of that row, it is written once more. Raises
+    ``DataMissing``, ``DefinitionChanged``, ``CheckFailed`` where a value differs after that, ``UpstreamError`` where
+    the store does not answer, ``LakeLocked`` where another process is at it, ``DataCorrupt``.
     """
-    listed = workspace.features.listed()
-    whole = {table for table in listed if _has_catalogue(workspace, *table)}
-    wanted = [table for table in listed if table in whole] if tables is None else list(tables)
+    metas = {table: workspace.features.meta(*table) for table in workspace.features.listed()}
+    whole = {table: meta for table, meta in metas.items() if meta is not None and _has_catalogue(meta)}
+    wanted = list(tables) if tables is not None else [
+        table for table, meta in whole.items() if timeframe in {None, table[1]} and source in {None, meta.source}
+    ]  # fmt: skip
     for table in wanted:
-        _refuse_other(workspace, table, whole)
+        _refuse_other(workspace, table, whole, source)
     if not wanted:
+        of = " ".join(["", *(["of", timeframe] if timeframe else []), *(["of", source] if source else [])])
         raise DataMissing(
-            "There is no feature table to bring online.", "None was built, or none holds the whole catalogue.",
+            f"There is no feature table{of} to bring online.", "None was built, or none holds the whole catalogue.",
             "Build one: forecastle features build ID",
         )  # fmt: skip
-    store = FeastStore(place_of(workspace), WRITE)
+    place = place_of(workspace)
+    store = FeastStore(place, WRITE)
+    with writer_lock(place.folder, workspace.clock, Path()) as pen:
+        found = _brought(workspace, store, list(whole), wanted)
+        pen.wipe()
+    return found
+
+
+def _brought(
+    workspace: Workspace, store: FeastStore, whole: Sequence[Table], wanted: Sequence[Table]
+) -> list[Materialized]:
     timeframes = list(dict.fromkeys(timeframe for _, timeframe in wanted))
     for timeframe in timeframes:
-        served = [instrument for instrument, t in listed if t == timeframe and (instrument, t) in whole]
+        served = [instrument for instrument, t in whole if t == timeframe]
+        for instrument in served:
+            workspace.features.mark(instrument, timeframe)
         store.link(timeframe, _links(workspace, served, timeframe))
     store.apply(timeframes)
     for timeframe in timeframes:
@@ -77,18 +104,29 @@ def materialize(workspace: Workspace, tables: Sequence[tuple[str, Timeframe]] | 
     return [_checked(workspace, store, instrument, timeframe) for instrument, timeframe in wanted]
 
 
-def _has_catalogue(workspace: Workspace, instrument: str, timeframe: Timeframe) -> bool:
-    meta = workspace.features.meta(instrument, timeframe)
-    return meta is not None and tuple(c.name for s in meta.specs for c in s.columns) == columns()
+def other_source(instrument: str, timeframe: Timeframe, held: str, wanted: str) -> DataMissing:
+    """Return the error of a table that is of another source than the one asked for."""
+    return DataMissing(
+        f"There are no {timeframe} features of {instrument} from {wanted}.",
+        f"A table is of one source, and this one is of {held}.",
+        f"Leave --source out, or build it anew: forecastle features build {instrument} --timeframe {timeframe} "
+        f"--source {wanted} --rebuild",
+    )  # fmt: skip
 
 
-def _refuse_other(workspace: Workspace, table: tuple[str, Timeframe], whole: set[tuple[str, Timeframe]]) -> None:
-    """Raise where a table is not there, is of other definitions, or has not the columns of the store."""
+def _has_catalogue(meta: TableMeta) -> bool:
+    return tuple(column.name for spec in meta.specs for column in spec.columns) == columns()
+
+
+def _refuse_other(workspace: Workspace, table: Table, whole: Container[Table], source: str | None) -> None:
+    """Raise where a table is not there, is of other definitions or source, or has not the columns of the store."""
     meta = workspace.features.meta(*table)
     if meta is None:
         workspace.features.read(*table)  # says what is missing
         return
     check_definitions(meta)
+    if source not in {None, meta.source}:
+        raise other_source(*table, meta.source, str(source))
     if table not in whole:
         raise DataMissing(
             f"The table of {table[1]} features of {table[0]} has {len(meta.specs)} features of its own.",
@@ -107,7 +145,9 @@ def _links(workspace: Workspace, instruments: Sequence[str], timeframe: Timefram
 
 
 def _last(workspace: Workspace, instrument: str, timeframe: Timeframe) -> pl.DataFrame:
-    return workspace.features.last_row(instrument, timeframe)[1]
+    """Return the last row of a table as it has to be online, with what it says of itself."""
+    meta, row = workspace.features.last_row(instrument, timeframe)
+    return row.with_columns(**{mark: pl.lit(text) for mark, text in meta.marks.items()})
 
 
 def _checked(workspace: Workspace, store: FeastStore, instrument: str, timeframe: Timeframe) -> Materialized:
@@ -130,9 +170,9 @@ def _checked(workspace: Workspace, store: FeastStore, instrument: str, timeframe
 
 
 def _differences(store: FeastStore, instrument: str, timeframe: Timeframe, row: pl.DataFrame) -> list[str]:
-    """Return the columns whose online value or time is not that of the row."""
-    online = store.read(instrument, timeframe, columns())
-    if online is None or online[0] != row["known_at"][0]:
+    """Return the columns whose online value is not that of the row, all of them where its time or origin is another."""
+    online, offline = store.read(instrument, timeframe, columns()), row.row(0, named=True)
+    said = ("known_at", *MARKS)
+    if online is None or any(getattr(online, name) != offline[name] for name in said):
         return list(columns())
-    offline = row.select(columns()).row(0, named=True)
-    return [name for name in columns() if online[1][name] != offline[name]]
+    return [name for name in columns() if online.values[name] != offline[name]]

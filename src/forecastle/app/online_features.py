@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 
 import polars as pl
 
 from forecastle.app.build_features import check_definitions
-from forecastle.app.materialize import place_of
-from forecastle.errors import DataMissing, NameUnknown, RequestInvalid, UpstreamError
-from forecastle.features.feast import ENTITY, FOREVER, FeastStore, columns
+from forecastle.app.materialize import other_source, place_of
+from forecastle.errors import DataCorrupt, DataMissing, NameUnknown, RequestInvalid, UpstreamError
+from forecastle.features.feast import ENTITY, FOREVER, FeastStore, OnlineRow, columns, definitions_today
 from forecastle.lake.feature_tables import KEYS
 from forecastle.nouns import Instrument
 from forecastle.nouns.candles import TIME
@@ -30,46 +32,73 @@ class OnlineFeatures:
         """Look at the store of a home; it is opened by the first read."""
         self._workspace = workspace
         self._place = place_of(workspace)
-        self._opened: FeastStore | None = None
 
-    @property
-    def _store(self) -> FeastStore | None:
-        """Return the open store; None where nothing was ever brought online from here, and nothing is made for it."""
-        if self._opened is None and self._place.registry.exists():
-            self._opened = FeastStore(self._place)
-        return self._opened
+    @cached_property
+    def _store(self) -> FeastStore:
+        return FeastStore(self._place)
 
-    def read(self, instrument: Instrument, timeframe: Timeframe, names: Sequence[str] | None = None) -> FeatureReading:
-        """Return the online values of some columns, all of the catalogue where None.
+    def read(
+        self,
+        instrument: Instrument,
+        timeframe: Timeframe,
+        names: Sequence[str] | None = None,
+        source: str | None = None,
+    ) -> FeatureReading:
+        """Return the online values of some columns, all of the catalogue where None, and whose candles they are from.
 
-        Where the store does not answer within 0.3 s, or has nothing, the last row of the table is returned, marked and
-        with the reason. Raises ``NameUnknown`` for a column, ``DataMissing`` where there is no table either.
+        Where the store does not answer within 0.3 s, has nothing, or has what was computed under other definitions or
+        of another source than the one named, the last row of the table is returned, marked and with the reason. Raises
+        ``NameUnknown`` for a column, ``DataMissing`` where there is no table either or it is of another source,
+        ``DefinitionChanged`` where its definitions are not those of today either.
         """
-        wanted, store = _known(names), self._store
+        wanted = _known(names)
         try:
-            row = None if store is None else store.read(instrument.id, timeframe, wanted)
-        except UpstreamError as error:
-            return self._offline(instrument, timeframe, wanted, f"{error.what} {error.why}")
-        if row is None:
-            why = f"Nothing of it is online in {self._place.shown}: forecastle features materialize {instrument}."
-            return self._offline(instrument, timeframe, wanted, why)
-        known_at, values = row
-        return FeatureReading(instrument, timeframe, "", known_at, values, "online")
+            row = self._online(instrument, timeframe, wanted)
+        except (UpstreamError, DataCorrupt) as error:
+            return self._offline(instrument, timeframe, wanted, source, f"{error.what} {error.why}")
+        why = "Nothing of it is online" if row is None else _unfit(row, source)
+        if row is None or why:
+            again = f"{why} in {self._place.shown}: {_again(instrument, timeframe)}."
+            return self._offline(instrument, timeframe, wanted, source, again)
+        return FeatureReading(instrument, timeframe, row.source, row.known_at, row.values, "online")
+
+    def _online(self, instrument: Instrument, timeframe: Timeframe, names: Sequence[str]) -> OnlineRow | None:
+        if self._place.online is None and not self._place.sqlite.exists():
+            return None  # a home that never brought anything online needs no Feast to know it
+        return self._store.read(instrument.id, timeframe, names)
 
     def beside_table(self, reading: FeatureReading) -> FeatureReading:
-        """Return a reading with its source, and a note where the table has a later row; the table is looked at."""
+        """Return a reading with a note where the table has a later row, or is of another source by now."""
         meta, row = self._workspace.features.last_row(reading.instrument.id, reading.timeframe)
         last: datetime = row["known_at"][0]
-        late = f"The table goes on to {last:%Y-%m-%d %H:%M}: forecastle features materialize {reading.instrument}."
-        note = reading.note or (late if last > reading.known_at else "")
-        return FeatureReading(**{**vars(reading), "source": meta.source, "note": note})
+        why = f"The table goes on to {last:%Y-%m-%d %H:%M}" if last > reading.known_at else ""
+        if meta.source != reading.source:
+            why = f"The table is of {meta.source} by now, what is online of {reading.source}"
+        if reading.note or not why:
+            return reading
+        return replace(reading, note=f"{why}: {_again(reading.instrument, reading.timeframe)}.")
 
-    def _offline(self, instrument: Instrument, timeframe: Timeframe, names: Sequence[str], why: str) -> FeatureReading:
+    def _offline(
+        self, instrument: Instrument, timeframe: Timeframe, names: Sequence[str], source: str | None, why: str
+    ) -> FeatureReading:
         meta, row = self._workspace.features.last_row(instrument.id, timeframe)
         check_definitions(meta)
+        if source not in {None, meta.source}:
+            raise other_source(instrument.id, timeframe, meta.source, str(source))
         values = {name: row[name][0] if name in row.columns else None for name in names}
         known_at: datetime = row["known_at"][0]
         return FeatureReading(instrument, timeframe, meta.source, known_at, values, "offline", why)
+
+
+def _unfit(row: OnlineRow, source: str | None) -> str:
+    """Return why what is online is no answer, nothing where it is one."""
+    if row.definitions != definitions_today():
+        return "Its values were computed under other definitions"
+    return "" if source in {None, row.source} else f"Its values are of {row.source}, not of {source},"
+
+
+def _again(instrument: Instrument, timeframe: Timeframe) -> str:
+    return f"forecastle features materialize {instrument}" + ("" if timeframe == "1d" else f" --timeframe {timeframe}")
 
 
 def _known(names: Sequence[str] | None) -> tuple[str, ...]:
@@ -85,7 +114,7 @@ def _known(names: Sequence[str] | None) -> tuple[str, ...]:
 def read_latest(workspace: Workspace, request: FeaturesRequest) -> FeatureReading:
     """Return the latest values of the request once, with a look at the table; see :class:`OnlineFeatures`."""
     online = OnlineFeatures(workspace)
-    return online.beside_table(online.read(request.instrument, request.timeframe, request.names))
+    return online.beside_table(online.read(request.instrument, request.timeframe, request.names, request.source))
 
 
 def as_of_features(

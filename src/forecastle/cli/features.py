@@ -9,8 +9,8 @@ import typer
 
 from forecastle.cli import _options as option
 from forecastle.cli._face import Answer, Face, command
-from forecastle.cli._late import app, requests, show
-from forecastle.errors import RequestInvalid
+from forecastle.cli._late import app, requests, sessions, show
+from forecastle.errors import NameUnknown, RequestInvalid
 
 if TYPE_CHECKING:
     from forecastle.app.build_features import Built
@@ -89,21 +89,27 @@ def _told(b: Built) -> list[str]:
 def materialize(
     face: Face,
     id_: Annotated[str | None, typer.Argument(metavar="[ID]", help="Instrument; none: every table there is.")] = None,
-    timeframe: option.Timeframe = "1d",
-    source: option.SourceOf = None,
+    timeframe: Annotated[
+        str | None, typer.Option("--timeframe", help="1d of one instrument; of every one where neither is named.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Only what was built of this source; another one is refused.")
+    ] = None,
     build_: Annotated[bool, typer.Option("--build", help="Bring the table up to the last candle first.")] = False,
 ) -> Answer:
     """Bring feature tables into the online store, and compare what is read back with the table."""
     if id_ is None:
         if build_:
             raise RequestInvalid("--build was asked for.", "It builds one table.", "Name the instrument.")
-        found = app.materialize.materialize(face.workspace)
+        if timeframe is not None and timeframe not in sessions.TIMEFRAMES:
+            raise NameUnknown("timeframe", timeframe, sessions.TIMEFRAMES)
+        found = app.materialize.materialize(face.workspace, None, source, timeframe)
     else:
-        request = request_of(id_, timeframe, source)
+        request = request_of(id_, timeframe or "1d", source)
         if build_:
             found = app.materialize.build_and_materialize(face.workspace, request)
         else:
-            found = app.materialize.materialize(face.workspace, [(request.instrument.id, request.timeframe)])
+            found = app.materialize.materialize(face.workspace, [(request.instrument.id, request.timeframe)], source)
     lines = [line for m in found for line in [*(_told(m.built) if m.built else []), _online(m)]]
     return Answer("features-materialize", {"tables": found}, lines)
 
@@ -120,19 +126,22 @@ def read(
     face: Face,
     id_: option.Id,
     timeframe: option.Timeframe = "1d",
+    source: Annotated[
+        str | None, typer.Option("--source", help="Whose candles the values have to be from; others are refused.")
+    ] = None,
     names: Annotated[
         str | None, typer.Option("--names", metavar="A,B", help="Columns, such as rsi_14,macd_12_26_9.line; else all.")
     ] = None,
 ) -> Answer:
     """Read the latest features: online, or where the store is down from the table, marked so."""
-    request = request_of(id_, timeframe, None, names)
+    request = request_of(id_, timeframe, source, names)
     reading = app.online_features.read_latest(face.workspace, request)
     age = (face.workspace.clock.now() - reading.known_at).total_seconds()
     if reading.note:
         warnings.warn(reading.note, stacklevel=1)
     head = (
         f"{reading.instrument} {reading.timeframe}: known at {reading.known_at:%Y-%m-%d %H:%M} UTC, "
-        f"{age / 3600:.1f} hours ago; served {reading.served_from}"
+        f"{age / 3600:.1f} hours ago; from {reading.source}, served {reading.served_from}"
     )
     rows = [(name, "-" if value is None else f"{value:.10g}") for name, value in reading.values.items()]
     document = {"reading": reading, "age_seconds": age}

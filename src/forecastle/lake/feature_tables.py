@@ -30,6 +30,7 @@ from forecastle.lake.atomic import make_folder, place, sync_folder, unwritable
 from forecastle.lake.lock import writer_lock
 from forecastle.nouns import FeatureColumn, FeatureSpec
 from forecastle.nouns.candles import TIME
+from forecastle.nouns.feature_frame import MARKS, definitions_of
 from forecastle.sessions import Timeframe
 
 KEYS = ("instrument", "known_at", "created_at")
@@ -54,6 +55,11 @@ class TableMeta:
     absent: Mapping[str, str]
     data_hash: str
     state: Mapping[str, Any]
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Return what every row of the file says: the feature store knows no metadata of files."""
+        return dict(zip(MARKS, (self.source, definitions_of(self.specs)), strict=True))
 
     def text(self) -> bytes:
         """Return it as JSON."""
@@ -132,6 +138,13 @@ class FeatureTables:
     def files(self, instrument: str, timeframe: Timeframe) -> list[Path]:
         """Return the files of a table, oldest first."""
         return self._files(instrument, timeframe)
+
+    def mark(self, instrument: str, timeframe: Timeframe) -> None:
+        """Write a table from before its rows had ``MARKS`` once more, with them; what it holds stays the same."""
+        if any(set(MARKS) - set(_schema_of(path).names) for path in self._files(instrument, timeframe)):
+            with self.writing(instrument):
+                table = self.read(instrument, timeframe)
+                self.replace(table.meta, table.frame)
 
     def everything(self) -> pl.DataFrame:
         """Return the current rows of all tables, null where a table has no such column; for SQL."""
@@ -233,6 +246,8 @@ class FeatureTables:
 def _put(path: Path, meta: TableMeta, rows: pl.DataFrame) -> None:
     table = rows.to_arrow()
     table = table.set_column(0, "instrument", table["instrument"].cast(pa.string()))
+    for name, text in meta.marks.items():
+        table = table.append_column(name, pa.array([text] * len(table), pa.string()))
     table = table.replace_schema_metadata({_META: meta.text()})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
@@ -243,18 +258,24 @@ def _put(path: Path, meta: TableMeta, rows: pl.DataFrame) -> None:
         raise unwritable(path, error) from error
 
 
+def _schema_of(path: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise _damaged(path, f"It does not say what it holds ({type(error).__name__})") from error
+
+
 def _meta_of(path: Path) -> TableMeta:
     try:
-        found = pq.read_schema(path).metadata or {}
-        return TableMeta.read(found[_META])
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        return TableMeta.read((_schema_of(path).metadata or {})[_META])
+    except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"It does not say what it holds ({type(error).__name__})") from error
 
 
 def _rows_of(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True).read(columns)
-        frame = pl.DataFrame(table)
+        frame = pl.DataFrame(table.drop_columns([name for name in MARKS if name in table.column_names]))
     except (OSError, pa.ArrowException, ValueError) as error:
         raise _damaged(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     return frame.with_columns(pl.col("known_at", "created_at").cast(TIME))

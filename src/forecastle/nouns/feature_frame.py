@@ -20,6 +20,8 @@ from forecastle.nouns.instrument import Instrument, is_simulated
 from forecastle.sessions import Timeframe, Times
 
 FloatArray = npt.NDArray[np.float64]
+MARKS = ("source", "definitions")
+"""Columns that stored rows have beside the features: whose candles, and a hash of what the columns mean."""
 Need = Literal["range", "benchmark", "observations"]
 
 
@@ -161,10 +163,19 @@ class FeatureFrame:
         return replace(self, frame=self.frame.slice(first, max(after - first, 0)))
 
 
+def definitions_of(specs: Sequence[FeatureSpec]) -> str:
+    """Return the SHA-256 of definitions alone, of whatever series."""
+    return _digest([spec.definition for spec in specs])
+
+
 def fingerprint_of(
     instrument: Instrument, timeframe: Timeframe, source: str, specs: Sequence[FeatureSpec], steps: Sequence[str]
 ) -> str:
     """Return the SHA-256 of definitions, steps and series."""
     said = {"instrument": instrument.id, "timeframe": timeframe, "source": source, "steps": list(steps),
             "features": [spec.definition for spec in specs]}  # fmt: skip
+    return _digest(said)
+
+
+def _digest(said: Any) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
