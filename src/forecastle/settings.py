@@ -67,9 +67,11 @@ class TrackingSettings(_Section):
 
 
 class JobSettings(_Section):
-    """What runs long work."""
+    """What runs long work: processes here, or Dask or Ray, started here or at ``address``; one worker a core."""
 
     engine: Literal["local", "dask", "ray"] = "local"
+    address: str | None = None
+    workers: int | None = Field(default=None, ge=1, le=1024)
 
 
 class SourceSettings(_Section):
