@@ -88,6 +88,29 @@ def test_the_interval_is_of_the_paired_difference(home: Path) -> None:
     assert change.verdict == "worse"
 
 
+def test_the_interval_knows_that_losses_of_overlapping_bars_follow_each_other(home: Path) -> None:
+    """Sums of five: the error of their mean is nearly sqrt(5) times that of as many independent ones."""
+    noise = RNG.normal(0, 1.0, N + 4)
+    apart = np.convolve(noise, np.ones(5), "valid")
+    outcome = np.zeros(N)
+    target = {**NUMBER, "horizons": [5]}
+    a = predictions_of({"m": np.full(N, 20.0)}, outcome, horizon=5)
+    b = predictions_of({"m": 20.0 + apart}, outcome, horizon=5)
+    change = both(home, a, b, (["m"], ["m"]), target=target).changes[1]
+    alone = 1.96 * apart.std(ddof=1) / math.sqrt(N)
+    assert 1.5 * alone < (change.high - change.low) / 2 < 3.0 * alone
+
+
+def test_an_interval_on_both_sides_of_nothing_tells_nothing_apart(home: Path) -> None:
+    shift = RNG.permutation(np.repeat([0.01, -0.01], N // 2))
+    found = both(
+        home, predictions_of({"ridge": P}, OUTCOME), predictions_of({"ridge": np.clip(P + shift, 0, 1)}, OUTCOME)
+    )
+    brier = found.changes[0]
+    assert brier.low < 0.0 < brier.high
+    assert brier.verdict == "not told apart"
+
+
 def test_a_comparison_repeats_and_hangs_on_its_seed(home: Path) -> None:
     frames = predictions_of({"ridge": P}, OUTCOME), predictions_of({"ridge": Q}, OUTCOME)
     a, b = (experiment(home, name, frame, ["ridge"]).id for name, frame in zip("ab", frames, strict=True))
