@@ -17,7 +17,7 @@ import pytest
 from forecastle.app._job import WAITS
 from forecastle.app.fetch import Outcome, fetch
 from forecastle.app.sync import sync, watch
-from forecastle.errors import RequestInvalid, SourceLimited, UpstreamError, UpstreamRefused
+from forecastle.errors import DataCorrupt, RequestInvalid, SourceLimited, UpstreamError, UpstreamRefused
 from forecastle.lake.lock import writer_lock
 from forecastle.nouns import Instrument
 from forecastle.ports import Line, ObservedPage, Patience
@@ -433,6 +433,65 @@ def test_a_day_that_was_left_out_and_comes_later_is_known_from_then_on(
         ((known_at, _),) = _versions(workspace, "market_cap", 424)
         assert known_at >= seen
         assert _versions(workspace, "market_cap", 300)[0][0] == FIRST + 302 * DAY
+
+
+def _until(last: int, metric: str | None = None) -> Handler:
+    """Return CoinMetrics with an outage: nothing of the days after ``last``, or nothing of one metric."""
+
+    def cut(document: dict[str, Any]) -> dict[str, Any]:
+        late = [row for row in document["data"] if row["time"] > f"{FIRST + last * DAY:%Y-%m-%dT12}"]
+        kept = [row for row in document["data"] if row not in late]
+        return document | {"data": kept + [{**row, metric: None} for row in late if metric]}
+
+    return _changed(cut)
+
+
+@pytest.mark.parametrize("metric", [None, "CapMrktCurUSD"])
+def test_a_day_that_was_asked_for_and_published_late_is_known_from_when_it_was_seen(
+    world: World, clock: MovedClock, home: Path, metric: str | None
+) -> None:
+    """The last days were asked for at a time they should have been there, and were not."""
+    with _serving(world, clock, home, handler=_until(422, metric)) as (workspace, _):
+        _fetch(workspace).settled()
+        assert _versions(workspace, "market_cap", 423) == []
+        clock.sleep(86_400)
+        _fetch(workspace, end=FIRST + 100 * DAY).settled()  # does not speak of these days
+    clock.sleep(86_400)
+    seen = clock.now()
+    with _serving(world, clock, home) as (workspace, _):
+        _fetch(workspace).settled()
+        for late in (423, 424, 425):  # published after NOW, and said to be from before
+            ((known_at, _),) = _versions(workspace, "market_cap", late)
+            assert known_at >= seen
+        for day in (422, 426):  # one was there at NOW, one was not due
+            ((known_at, _),) = _versions(workspace, "market_cap", day)
+            assert known_at == FIRST + (day + 2) * DAY
+        assert (_versions(workspace, "supply", 423)[0][0] < seen) == (metric is not None), "others were there in time"
+        clock.sleep(86_400)
+        assert _fetch(workspace).settled()[0].observations > 0
+        assert len(_versions(workspace, "market_cap", 423)) == 1, "the same is no news"
+
+
+def test_days_that_nobody_asked_for_are_known_from_their_time(world: World, clock: MovedClock, home: Path) -> None:
+    with _serving(world, clock, home) as (workspace, _):
+        _fetch(workspace, end=FIRST + 100 * DAY).settled()
+        _fetch(workspace, start=FIRST + 200 * DAY, end=FIRST + 300 * DAY).settled()
+        clock.sleep(86_400)
+        _fetch(workspace, again=True).settled()
+        for day in (50, 120, 150, 250, 320, 420):
+            assert _versions(workspace, "market_cap", day)[0][0] == FIRST + (day + 2) * DAY, day
+
+
+def test_a_damaged_note_of_what_was_asked_is_told(world: World, clock: MovedClock, home: Path) -> None:
+    with _serving(world, clock, home) as (workspace, _):
+        _fetch(workspace).settled()
+        (note,) = (home / "venues" / "asked").iterdir()
+        note.write_text(note.read_text()[:40])
+        (error,) = _fetch(workspace).failed
+        assert isinstance(error, DataCorrupt)
+        assert str(note) in error.what
+        note.unlink()
+        _fetch(workspace).settled()
 
 
 def test_old_revisions_are_found_by_asking_for_everything_again(world: World, clock: MovedClock, home: Path) -> None:

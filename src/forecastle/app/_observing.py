@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import polars as pl
 
+from forecastle.app._asked import Asked, read_asked, write_asked
 from forecastle.app._job import Fetched, FetchedMetric, patiently
 from forecastle.errors import RequestInvalid, SourceLimited
 from forecastle.lake import ObservationInfo
@@ -55,7 +56,8 @@ class ObservingJob:
         Raises what the source raises after storing what came before, and ``SourceLimited`` where it has nothing in the
         range.
         """
-        self._held = {info.name: _Held(self._read(info.name), info) for info in self._infos()}
+        asked, now = self._asked(), self.workspace.clock.now()
+        self._held = {info.name: _Held(self._read(info.name), info, asked.get(info.name)) for info in self._infos()}
         told = {metric.name: metric for metric in self.fetched.metrics}
         what = f"{self.fetched.instrument} from {self.source.name}"
         try:
@@ -64,6 +66,7 @@ class ObservingJob:
                 for one in page.series:
                     self._store(one, told)
                 self.progress(number + 1, number + 2, what)
+            self._keep_asked(told, now)
         finally:
             for info in self._infos():
                 if info.name in told:
@@ -74,6 +77,19 @@ class ObservingJob:
                 f"Asked for {self.request.start or 'the beginning'} to {self.request.end or 'now'}.",
                 "Ask for another range.",
             )
+
+    def _asked(self) -> dict[str, Asked]:
+        return read_asked(self.workspace, self.source.name, self.fetched.instrument)
+
+    def _keep_asked(self, names: Iterable[str], at: datetime) -> None:
+        """Remember what the source was asked for to the end: what it gives later of that, it did not have ``at``."""
+        until = at if self.request.end is None else min(self.request.end, at)
+        new = dict.fromkeys(names, Asked(self._from(), until, at))
+        write_asked(self.workspace, self.source.name, self.fetched.instrument, new)
+
+    def _from(self) -> datetime | None:
+        start, end = self.request.start, self.request.end
+        return start if self.request.again else _since([held.info for held in self._held.values()], start, end)
 
     def _infos(self) -> list[ObservationInfo]:
         key = (self.source.name, self.fetched.instrument.id)
@@ -88,7 +104,7 @@ class ObservingJob:
         So none has a hole at its beginning because others were there before it.
         """
         instrument, start, end = self.fetched.instrument, self.request.start, self.request.end
-        since = start if self.request.again else _since([held.info for held in self._held.values()], start, end)
+        since = self._from()
         pages = self.source.observations(instrument, since, end)
         first = next(pages, None)
         if first is None:
@@ -120,18 +136,20 @@ class _Held:
 
     observations: Observations
     info: ObservationInfo
+    asked: Asked | None
 
     def learned(self, one: Observations, now: datetime) -> tuple[Observations, int]:
         """Return what comes with the moment we learned of it, and how many of its rows are revisions.
 
-        A source says when it publishes a value, not when it revises it or fills a gap in: what the lake held otherwise,
-        or did not hold among the days that were asked for before, is known from now on, and not from its publication.
+        A source says when it publishes a value as a rule, not when it is late, revises it or fills a gap in: what the
+        lake held otherwise, or did not hold among the days that were asked for before, is known from now on.
         """
         last = self.observations.frame.unique("about", keep="last", maintain_order=True)
         both = one.frame.join(last, on="about", how="left", suffix="_held", maintain_order="left")
         new, other = pl.col("value_held").is_null(), pl.col("value") != pl.col("value_held")
         gap = new & pl.col("about").is_between(self.info.last_about - OVERLAP, self.info.last_about)
         gap &= pl.col("about") > self.info.first_about
+        gap |= new & self.asked.missed if self.asked else pl.lit(value=False)
         after = pl.max_horizontal(pl.lit(now), pl.col("known_at_held") + JUST_AFTER)
         known_at = (
             pl.when(other).then(after)
