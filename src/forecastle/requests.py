@@ -172,6 +172,23 @@ class FeaturesRequest(Request):
     fill: int | None = Field(default=None, ge=1, le=1000)
 
 
+class TrainRequest(Request):
+    """A configuration to train; ``open_holdout`` says why what is held out is looked at: that is counted."""
+
+    config: Path
+    open_holdout: str | None = Field(default=None, min_length=1)
+
+
+class PredictRequest(Request):
+    """The latest forecast of the served model of a series, or of the one named; ``horizon`` where it has several."""
+
+    instrument: InstrumentField
+    timeframe: Timeframe = "1d"
+    source: str | None = None
+    horizon: int | None = Field(default=None, ge=1)
+    model: str | None = None
+
+
 class LeaksRequest(Request):
     """An audit of everything that computes: of the last ``bars`` of each series, or of a made-up one where none."""
 

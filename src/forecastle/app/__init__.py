@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         search,
         snapshot,
         sync,
+        train,
         trials,
     )
 
@@ -65,5 +66,6 @@ __all__ = [
     "search",
     "snapshot",
     "sync",
+    "train",
     "trials",
 ]

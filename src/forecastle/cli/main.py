@@ -7,7 +7,20 @@ import sys
 import typer
 
 from forecastle import __version__
-from forecastle.cli import check, data, experiments, features, files, holdout, lake, quality, system, trials, volatility
+from forecastle.cli import (
+    check,
+    data,
+    experiments,
+    features,
+    files,
+    holdout,
+    lake,
+    quality,
+    system,
+    train,
+    trials,
+    volatility,
+)
 from forecastle.cli._face import complain, interrupted
 from forecastle.errors import RequestInvalid
 
@@ -41,6 +54,7 @@ quality.add_to(root)
 features.add_to(root)
 check.add_to(root)
 volatility.add_to(root)
+train.add_to(root)
 experiments.add_to(root)
 trials.add_to(root)
 holdout.add_to(root)

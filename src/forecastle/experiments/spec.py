@@ -150,7 +150,7 @@ class TrainConfig(Request):
     horizons: Annotated[tuple[int, ...], BeforeValidator(_listed), Field(min_length=1, max_length=10)] = (1,)
     features: FeaturePart = FeaturePart()
     prepare: tuple[NamedPlugIn, ...] = (
-        PlugIn(name="winsorise", settings={"low": 0.005, "high": 0.995}),
+        PlugIn(name="winsorise", settings={"lower": 0.005, "upper": 0.995}),
         PlugIn(name="standardise"),
         PlugIn(name="impute", settings={"strategy": "median"}),
     )
