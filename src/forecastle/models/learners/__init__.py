@@ -23,6 +23,9 @@ LEARNERS = Registry(
         "xgboost": "forecastle.models.learners.xgboost:XGBoost",
         "lightgbm": "forecastle.models.learners.lightgbm:LightGBM",
         "lightgbm_quantile": "forecastle.models.learners.lightgbm:LightGBMQuantile",
+        "lstm": "forecastle.models.learners.sequence:Lstm",
+        "gru": "forecastle.models.learners.sequence:Gru",
+        "transformer": "forecastle.models.learners.sequence:Transformer",
         "ensemble": "forecastle.models.learners.ensemble:Ensemble",
     },
 )
@@ -34,6 +37,7 @@ KINDS = Registry(
         "forest": "forecastle.models.learners.forests:FittedForest",
         "xgboost": "forecastle.models.learners.xgboost:FittedXGBoost",
         "lightgbm": "forecastle.models.learners.lightgbm:FittedLightGBM",
+        "sequence": "forecastle.models.learners.sequence:FittedSequence",
         "ensemble": "forecastle.models.learners.ensemble:FittedEnsemble",
     },
 )
