@@ -27,15 +27,21 @@ from forecastle.workspace import Workspace
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-CRISES: Mapping[str, tuple[date, date]] = {
-    "Black Monday 1987": (date(1987, 10, 14), date(1987, 12, 4)),
-    "Dot-com bust": (date(2000, 3, 24), date(2002, 10, 9)),
-    "Financial crisis 2008": (date(2008, 9, 15), date(2009, 3, 9)),
-    "Crypto winter 2018": (date(2018, 1, 7), date(2018, 12, 15)),
-    "COVID crash": (date(2020, 2, 20), date(2020, 4, 7)),
-    "China ban May 2021": (date(2021, 5, 12), date(2021, 7, 20)),
-    "LUNA 2022": (date(2022, 5, 7), date(2022, 6, 18)),
-    "FTX 2022": (date(2022, 11, 6), date(2022, 11, 21)),
+CRISES: Mapping[str, Mapping[str, tuple[date, date]]] = {
+    "stocks": {
+        "Black Monday 1987": (date(1987, 10, 14), date(1987, 12, 4)),
+        "dot-com bust": (date(2000, 3, 24), date(2002, 10, 9)),
+        "financial crisis 2008": (date(2008, 9, 15), date(2009, 3, 9)),
+        "COVID crash": (date(2020, 2, 20), date(2020, 4, 7)),
+        "rates 2022": (date(2022, 1, 3), date(2022, 10, 12)),
+    },
+    "crypto": {
+        "winter 2018": (date(2018, 1, 7), date(2018, 12, 15)),
+        "COVID crash": (date(2020, 2, 20), date(2020, 4, 7)),
+        "May 2021": (date(2021, 5, 12), date(2021, 7, 20)),
+        "LUNA 2022": (date(2022, 5, 7), date(2022, 6, 18)),
+        "FTX 2022": (date(2022, 11, 6), date(2022, 11, 21)),
+    },
 }
 """Named stretches of trouble, first to last day; chosen by their news, not by what a model did in them."""
 FEWEST = 40
@@ -193,7 +199,8 @@ def _parts(result: Scored) -> dict[str, BoolArray]:
         trend = frame.values(["sma_distance_200"])[result.rows, 0]
         found |= {"above its mean of 200": trend > 0.0, "below its mean of 200": trend <= 0.0}
     moments = frame.known_at()[result.rows]
-    for name, (begin, end) in CRISES.items():
+    kind = "crypto" if result.series.instrument.always_open else "stocks"
+    for name, (begin, end) in CRISES[kind].items():
         found[name] = (moments >= np.datetime64(begin)) & (moments < np.datetime64(end) + np.timedelta64(1, "D"))
     return found
 

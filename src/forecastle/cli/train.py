@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from forecastle.cli import _options as option
 from forecastle.cli._face import Answer, Face, command
 from forecastle.cli._late import app, requests, show
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from forecastle.app._scored import Scored
     from forecastle.app.robustness import Robustness
     from forecastle.app.train import TrainResult
+    from forecastle.nouns.prediction import Prediction
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/btc-daily.yaml.")]
 Opening = Annotated[
@@ -27,6 +29,7 @@ Opening = Annotated[
 def add_to(root: typer.Typer) -> None:
     """Register the commands of this file."""
     command(root, "train")(train)
+    command(root, "predict")(predict)
 
 
 def train(face: Face, config: Config, open_holdout: Opening = None) -> Answer:
@@ -35,6 +38,38 @@ def train(face: Face, config: Config, open_holdout: Opening = None) -> Answer:
     with face.progress() as progress:
         result = app.train.train(face.workspace, request, progress)
     return Answer("train", _document(result), _shown(result))
+
+
+def predict(
+    face: Face,
+    id_: option.Id,
+    horizon: Annotated[int | None, typer.Option("--horizon", help="Bars ahead, where several were trained.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Another than the latest, by its name.")] = None,
+    timeframe: option.Timeframe = "1d",
+    source: option.SourceOf = None,
+) -> Answer:
+    """Show the latest prediction of the served model: probability or number, interval, base rate, and its worth."""
+    request = requests.build(
+        requests.PredictRequest, instrument=id_, timeframe=timeframe, source=source, horizon=horizon, model=model
+    )
+    found = app.predict.predict(face.workspace, request)
+    return Answer("predict", {"prediction": found}, show.marked(found.source, _prediction(found)))
+
+
+def _prediction(found: Prediction) -> list[RenderableType]:
+    forecast = found.forecast
+    span = f"as of {forecast.as_of:%Y-%m-%d %H:%M} UTC, until {forecast.target_time:%Y-%m-%d %H:%M}"
+    head = f"{forecast.instrument} {forecast.timeframe}, {span}: {found.learner} ({found.model})"
+    if found.task == "direction":
+        lines = [f"up with probability {found.value:.4f}; base rate {found.baseline:.4f}"]
+    else:
+        bounds = "" if found.low is None else f", {100 * found.level:g} % from {found.low:.5f} to {found.high:.5f}"
+        lines = [f"{found.unit} {found.value:.5f}{bounds}; baseline {found.baseline:.5f}"]
+    lines.append(f"sigma {forecast.sigma:.5f}, 5 % to 95 %: {forecast.quantiles[0.05]:.4f} to "
+                 f"{forecast.quantiles[0.95]:.4f} log return")  # fmt: skip
+    lines.append(f"call: {found.call}" + (f", it abstains: {'; '.join(found.reasons)}" if found.abstains else ""))
+    lines.append(f"out of sample: {found.verdict}" + ("" if found.edge else ". Use the naive forecast."))
+    return [head, *lines, *([found.note] if found.note else [])]
 
 
 def _document(result: TrainResult) -> dict[str, Any]:

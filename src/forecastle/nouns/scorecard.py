@@ -33,6 +33,19 @@ class CalibrationBin:
 
 
 @dataclass(frozen=True)
+class BrierParts:
+    """The Brier score is ``reliability - resolution + uncertainty``.
+
+    ``reliability`` is what recalibrating would take away, zero is best; ``resolution`` what the forecast tells from the
+    base rate, more is better; ``uncertainty`` the score of the base rate itself.
+    """
+
+    reliability: float
+    resolution: float
+    uncertainty: float
+
+
+@dataclass(frozen=True)
 class LearnerScore:
     """One learner beside the baseline.
 

@@ -77,7 +77,8 @@ def interval(
 
     ``statistic`` takes arrays of shape (..., n) like ``columns`` and returns (...,): the mean, or a ratio of means. The
     block length is the longest that :func:`block_length` finds for a column, where none is given. Percentiles and not a
-    normal interval: scores are bounded and skewed. Raises ``DataInvalid`` for NaN or fewer than 20 rows.
+    normal or a basic interval: scores are bounded and skewed, and such an interval never leaves their bounds. Draws
+    where the statistic is not defined are passed over. Raises ``DataInvalid`` for NaN or fewer than 20 rows.
     """
     rows = [np.asarray(column, dtype=np.float64) for column in columns]
     n = rows[0].size

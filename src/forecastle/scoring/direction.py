@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from forecastle.errors import DataInvalid
-from forecastle.nouns.scorecard import CalibrationBin
+from forecastle.nouns.scorecard import BrierParts, CalibrationBin
 from forecastle.scoring._checks import aligned
 
 FloatArray = npt.NDArray[np.float64]
@@ -34,6 +34,12 @@ def log_losses(outcome: FloatArray, probability: FloatArray) -> FloatArray:
     return np.asarray(-np.log(np.clip(np.where(y == 1.0, p, 1.0 - p), CLIP, 1.0)))
 
 
+def held(outcome: FloatArray, probability: FloatArray) -> int:
+    """Return how many losses :func:`log_losses` held: rows where what happened was given no more than 1e-15."""
+    y, p = _checked(outcome, probability)
+    return int((np.where(y == 1.0, p, 1.0 - p) < CLIP).sum())
+
+
 def log_loss(outcome: FloatArray, probability: FloatArray) -> float:
     """Return the mean of :func:`log_losses`; ln 2 = 0.693 says nothing."""
     return float(log_losses(outcome, probability).mean())
@@ -51,8 +57,29 @@ def brier(outcome: FloatArray, probability: FloatArray) -> float:
 
 
 def brier_skill(outcome: FloatArray, probability: FloatArray, baseline: FloatArray) -> float:
-    """Return ``1 - Brier / Brier of the baseline``: 0 is the baseline, 1 perfect."""
-    return 1.0 - brier(outcome, probability) / brier(outcome, baseline)
+    """Return ``1 - Brier / Brier of the baseline``: 0 is the baseline, 1 perfect.
+
+    Raises ``DataInvalid`` where the baseline is perfect.
+    """
+    below = brier(outcome, baseline)
+    if below == 0.0:
+        raise DataInvalid("The baseline makes no error.", "There is nothing to gain.", "Look at the outcome.")
+    return 1.0 - brier(outcome, probability) / below
+
+
+def brier_parts(outcome: FloatArray, probability: FloatArray) -> BrierParts:
+    """Return the three parts of the Brier score: ``reliability - resolution + uncertainty``, exactly.
+
+    Murphy (1973), Journal of Applied Meteorology 12, 595-600, with probabilities recalibrated by isotonic regression
+    in the place of bins, whose number would decide the answer (Dimitriadis, Gneiting and Jordan 2021, PNAS 118(8)).
+    """
+    y, p = _checked(outcome, probability)
+    distinct, place, rows = np.unique(p, return_inverse=True, return_counts=True)
+    shares = np.bincount(place, y, distinct.size) / rows
+    fitted = np.asarray(optimize.isotonic_regression(shares, weights=rows).x)[place]
+    recalibrated = float(np.square(fitted - y).mean())
+    uncertainty = float(y.mean() * (1.0 - y.mean()))
+    return BrierParts(float(np.square(p - y).mean()) - recalibrated, uncertainty - recalibrated, uncertainty)
 
 
 def auc(outcome: FloatArray, probability: FloatArray) -> float | None:
@@ -96,10 +123,21 @@ def calibration_bins(outcome: FloatArray, probability: FloatArray, bins: int = B
 def calibration_error(outcome: FloatArray, probability: FloatArray, bins: int = BINS) -> float:
     """Return the mean distance between forecast and observed shares over the bins, each by its rows.
 
-    It is above zero by chance alone: of n rows in k bins, perfectly calibrated, by some ``0.4 sqrt(k / n)``.
+    It is above zero by chance alone: read it beside :func:`chance_error`.
     """
     table = calibration_bins(outcome, probability, bins)
     return sum(b.rows * abs(b.forecast - b.observed) for b in table) / sum(b.rows for b in table)
+
+
+def chance_error(outcome: FloatArray, probability: FloatArray, bins: int = BINS) -> float:
+    """Return the calibration error that perfectly calibrated forecasts of these rows would show on average.
+
+    ``sqrt(2 p (1 - p) / (pi rows))`` for each bin, the mean distance of a normal share from its own mean, by its rows;
+    it takes outcomes as independent, and overlapping ones show more.
+    """
+    table = calibration_bins(outcome, probability, bins)
+    chance = sum(b.rows * math.sqrt(2.0 * b.forecast * (1.0 - b.forecast) / (math.pi * b.rows)) for b in table)
+    return chance / sum(b.rows for b in table)
 
 
 def _wilson(share: float, n: int) -> tuple[float, float]:

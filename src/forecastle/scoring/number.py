@@ -36,6 +36,21 @@ def r2_out_of_sample(outcome: FloatArray, forecast: FloatArray, baseline: FloatA
     return 1.0 - float(squared_errors(outcome, forecast).sum()) / below
 
 
+def correlation(outcome: FloatArray, forecast: FloatArray) -> FloatArray:
+    """Return Pearson's correlation over the last axis, shape (...,) of (..., n); NaN where one does not vary."""
+    y = outcome - outcome.mean(axis=-1, keepdims=True)
+    m = forecast - forecast.mean(axis=-1, keepdims=True)
+    product = (y * m).sum(axis=-1)
+    scale = np.sqrt(np.square(y).sum(axis=-1) * np.square(m).sum(axis=-1))
+    return np.asarray(np.divide(product, scale, out=np.full_like(product, np.nan), where=scale > 0.0))
+
+
+def sign_hits(outcome: FloatArray, forecast: FloatArray) -> FloatArray:
+    """Return 1 where the forecast has the sign of the outcome, else 0; a zero on either side is no hit."""
+    y, m = aligned(outcome=outcome, forecast=forecast)
+    return np.asarray((y * m > 0.0).astype(np.float64))
+
+
 def covered(outcome: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
     """Return 1 where the outcome lies within the interval, its ends too, else 0."""
     y, a, b = aligned(outcome=outcome, low=low, high=high)

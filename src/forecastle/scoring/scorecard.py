@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,8 @@ class Scoring:
     """What the scores of one target are made with.
 
     ``naive`` names the learners that others have to beat; one of them is the ``baseline``. ``trials`` is how many
-    configurations were tried on these data, where more than those of this table.
+    configurations were tried on these data, where more than those of this table. ``signed`` says of numbers that their
+    sign means something, as that of a return does. Intervals draw blocks of ``horizon`` rows or more.
     """
 
     target: str
@@ -40,6 +41,7 @@ class Scoring:
     seed: int = 0
     replications: int = 999
     trials: int | None = None
+    signed: bool = False
 
     def direction(self, outcome: FloatArray, forecasts: Forecasts) -> ScoreTable:
         """Score probabilities of up; ``outcome`` is 1, 0 or NaN, every forecast of its shape (n,), NaN where none.
@@ -54,13 +56,12 @@ class Scoring:
             p = found[name]
             brier = direction.brier_losses(y, p)
             return {
-                "log_loss": self._mean(direction.log_losses(y, p)),
+                "log_loss": self._log_loss(y, p),
                 "brier": self._mean(brier),
                 "brier_skill": self._gain(brier, direction.brier_losses(y, base)),
                 "auc": self._auc(y, p),
                 "accuracy": self._mean(direction.hits(y, p)),
-                "calibration_error": Figure(direction.calibration_error(y, p)),
-            }
+            } | _calibration(y, p)
 
         losses = {name: direction.log_losses(y, p) for name, p in found.items()}
         bins = {name: direction.calibration_bins(y, p) for name, p in found.items() if name not in self.naive}
@@ -90,7 +91,10 @@ class Scoring:
                 "mse": self._mean(squares),
                 "mae": self._mean(number.absolute_errors(y, m)),
                 "r2_oos": self._gain(squares, number.squared_errors(y, base)),
+                "correlation": self._correlation(y, m),
             }
+            if self.signed:
+                told["sign_hits"] = self._mean(number.sign_hits(y, m))
             if intervals and name in intervals:
                 low, high = intervals[name]
                 told |= self._interval(y, low[keep], high[keep], level)
@@ -106,13 +110,23 @@ class Scoring:
     def _mean(self, values: FloatArray) -> Figure:
         return self._figure(float(values.mean()), bootstrap.mean, values)
 
+    def _log_loss(self, y: FloatArray, p: FloatArray) -> Figure:
+        figure, certain = self._mean(direction.log_losses(y, p)), direction.held(y, p)
+        return replace(figure, reason=f"{certain} certain errors are held at {direction.CLIP:g}") if certain else figure
+
+    def _correlation(self, y: FloatArray, m: FloatArray) -> Figure:
+        if np.ptp(m) == 0.0 or np.ptp(y) == 0.0:
+            return Figure(None, reason="the forecast does not vary" if np.ptp(y) else "the outcome does not vary")
+        return self._figure(float(number.correlation(y, m)), number.correlation, y, m)
+
     def _gain(self, loss: FloatArray, baseline: FloatArray) -> Figure:
         if not baseline.any():
             return Figure(None, reason="the baseline makes no error")
         return self._figure(float(bootstrap.gain(loss, baseline)), bootstrap.gain, loss, baseline)
 
     def _figure(self, value: float, statistic: bootstrap.Statistic, *columns: FloatArray) -> Figure:
-        low, high = bootstrap.interval(statistic, *columns, replications=self.replications, seed=self.seed)
+        block = max(float(self.horizon), *(bootstrap.block_length(c) for c in columns))
+        low, high = bootstrap.interval(statistic, *columns, replications=self.replications, seed=self.seed, block=block)
         return Figure(value, low, high)
 
     def _auc(self, y: FloatArray, p: FloatArray) -> Figure:
@@ -170,13 +184,22 @@ class Scoring:
                 continue
             against = diebold_mariano(losses[name], losses[self.baseline], self.horizon)
             test = no_skill(y, found[name], found[self.baseline], self.horizon)
-            naive = name in self.naive
-            edge = not naive and _better(against) < asked and test.rejects(asked)
-            words = _words(self.baseline, told[skill], skill, against, test, edge, asked)
-            scores.append(LearnerScore(name, naive, told, against, test, edge, words))
+            naive, won = name in self.naive, _better(against) < asked and test.rejects(asked)
+            words = _words(self.baseline, told[skill], skill, against, test, won, asked)
+            scores.append(LearnerScore(name, naive, told, against, test, won and not naive, words))
         scored = int(np.isfinite(outcome).sum())
         verdict = _verdict(self.baseline, [s for s in scores if not s.naive], skill, asked)
         return ScoreTable(self.target, task, self.baseline, y.size, scored - y.size, tuple(scores), verdict, bins)
+
+
+def _calibration(y: FloatArray, p: FloatArray) -> dict[str, Figure]:
+    """Return figures without intervals: rows drawn again are worse calibrated than those they are drawn from."""
+    chance, parts = direction.chance_error(y, p), direction.brier_parts(y, p)
+    return {
+        "calibration_error": Figure(direction.calibration_error(y, p), reason=f"{chance:.4f} is expected by chance"),
+        "reliability": Figure(parts.reliability),
+        "resolution": Figure(parts.resolution),
+    }
 
 
 def _aucs(y: FloatArray, ranks: FloatArray) -> FloatArray:
@@ -221,15 +244,18 @@ def _verdict(baseline: str, models: list[LearnerScore], skill: str, asked: float
     name = baseline.replace("_", " ")
     if not models:
         return f"Only baselines were scored against the {name}."
-    best = max(
-        models, key=lambda s: -np.inf if s.figures[skill].value is None else float(s.figures[skill].value or 0.0)
-    )
-    winners = [s.learner for s in models if s.edge]
+    ranked = sorted(models, key=lambda s: _value(s.figures[skill]), reverse=True)
+    best, winners = ranked[0], [s for s in ranked if s.edge]
     if winners:
-        return f"{', '.join(winners)}: {best.verdict if best.edge else models[0].verdict}."
+        others = f" So have {', '.join(s.learner for s in winners[1:])}." if len(winners) > 1 else ""
+        return f"{winners[0].learner}: {winners[0].verdict}.{others}"
     worse = sum(s.verdict.startswith("worse") for s in models)
     tail = f" {worse} of {len(models)} are worse than doing nothing." if worse else ""
     return f"No edge over the {name}: of {len(models)} learners {best.learner} comes nearest, {best.verdict}.{tail}"
+
+
+def _value(figure: Figure) -> float:
+    return -np.inf if figure.value is None else figure.value
 
 
 def _title(skill: str) -> str:

@@ -21,10 +21,11 @@ def no_skill(outcome: FloatArray, forecast: FloatArray, baseline: FloatArray, ho
 
     ``f = (y - b)^2 - (y - m)^2 + (b - m)^2 = 2 (y - b)(m - b)``: its mean is zero where the baseline is right, whatever
     noise the model adds; a plain comparison of losses would punish the model for that noise and never find it level.
-    The statistic is ``mean f / se`` with the autocovariances up to ``horizon - 1`` for labels that overlap (Bartlett
-    weights over one lag more where these leave no positive variance), against Student's t with n - 1 degrees of
-    freedom. With directions ``y`` is 1 or 0 and ``m`` and ``b`` are probabilities: f is of Brier losses. Source: Clark
-    and West (2007), Journal of Econometrics 138, 291-311. The p-value is None where the forecast is the baseline.
+    The statistic is ``mean f / se``, times the factor of Harvey, Leybourne and Newbold (1997), against Student's t with
+    n - 1 degrees of freedom. Labels that overlap leave autocovariances up to ``horizon - 1``; the variance is the
+    larger of that with all of them and that with Bartlett weights: each alone rejects noise too often somewhere. With
+    directions ``y`` is 1 or 0 and ``m`` and ``b`` are probabilities: f is of Brier losses. Source: Clark and West
+    (2007), Journal of Econometrics 138, 291-311. The p-value is None where the forecast is the baseline.
     """
     y, m, b = aligned(outcome=outcome, forecast=forecast, baseline=baseline)
     n = y.size
@@ -34,10 +35,10 @@ def no_skill(outcome: FloatArray, forecast: FloatArray, baseline: FloatArray, ho
     centred = f - f.mean()
     if not np.any(np.abs(m - b) > 1e-12 * np.maximum(np.abs(b), 1e-6)) or not np.any(centred):
         return TestResult(NAME, None, None, n - 1, "the forecast is the baseline")
-    covariances = [float(centred[k:] @ centred[: n - k]) / n for k in range(horizon + 1)]
-    variance = covariances[0] + 2.0 * sum(covariances[1:horizon])
-    if variance <= 0.0:
-        variance = covariances[0] + 2.0 * sum((1 - k / (horizon + 1)) * covariances[k] for k in range(1, horizon + 1))
+    covariances = np.array([centred[k:] @ centred[: n - k] for k in range(horizon)]) / n
+    twice = np.where(np.arange(horizon) == 0, 1.0, 2.0)
+    fading = twice * (1.0 - np.arange(horizon) / horizon)
+    variance = max(float(twice @ covariances), float(fading @ covariances))
     correction = math.sqrt((n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n)
     statistic = float(f.mean()) / math.sqrt(variance / n) * correction
     return TestResult(NAME, statistic, float(special.stdtr(n - 1, -statistic)), n - 1)

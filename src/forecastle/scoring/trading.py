@@ -7,22 +7,33 @@ reason, never a silly number.
 from __future__ import annotations
 
 import math
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
 from forecastle.errors import DataInvalid, RequestInvalid
-from forecastle.nouns.scorecard import DeflatedSharpe, Overfitting, Ratio
+from forecastle.nouns.scorecard import DeflatedSharpe, Ratio
+from forecastle.scoring._overfitting import probability_of_backtest_overfitting
+
+__all__ = [
+    "cagr",
+    "deflated",
+    "deflated_sharpe",
+    "expected_best_sharpe",
+    "mar",
+    "max_drawdown",
+    "probabilistic_sharpe",
+    "probability_of_backtest_overfitting",
+    "sharpe",
+    "sortino",
+]
 
 FloatArray = npt.NDArray[np.float64]
 EULER = 0.5772156649015329
 FEWEST = 20
 """Periods below which an annual figure would be a guess."""
 _ROUNDING = 1e-12
-SLICE = 1000
-"""Combinations worked through at once."""
 
 
 def _series(returns: FloatArray) -> FloatArray:
@@ -97,29 +108,30 @@ def expected_best_sharpe(trials: int, variance: float) -> float:
     return math.sqrt(variance) * float(best)
 
 
+def probabilistic_sharpe(returns: FloatArray, threshold: float = 0.0) -> DeflatedSharpe:
+    """Return the probability that the true Sharpe ratio per period is above ``threshold``, of one trial alone.
+
+    ``Phi((SR - threshold) sqrt(n - 1) / sqrt(1 - g3 SR + (g4 - 1)/4 SR^2))`` with SR per period, skewness g3 and
+    kurtosis g4 of the returns. Source: Bailey and Lopez de Prado (2012), Journal of Risk 15(2), 3-44.
+    """
+    return _judged(returns, threshold, 1)
+
+
 def deflated_sharpe(returns: FloatArray, trials: int, sharpe_variance: float | None = None) -> DeflatedSharpe:
     """Return the probability that the Sharpe ratio is more than luck among ``trials``.
 
-    ``Phi((SR - SR0) sqrt(n - 1) / sqrt(1 - g3 SR + (g4 - 1)/4 SR^2))`` with skewness g3 and kurtosis g4 of the returns,
-    SR per period and SR0 the expected best of the trials, whose ratios per period have ``sharpe_variance``; where that
-    is not known, ``1 / (n - 1)``, that of ratios estimated from noise. Source: Bailey and López de Prado (2014),
-    Journal of Portfolio Management 40(5), 94-107.
+    :func:`probabilistic_sharpe` above the expected best of the trials, whose ratios per period have
+    ``sharpe_variance``; where that is not known, ``1 / (n - 1)``, that of ratios estimated from noise. Source: Bailey
+    and Lopez de Prado (2014), Journal of Portfolio Management 40(5), 94-107. Raises as :func:`expected_best_sharpe`.
     """
-    r = _series(returns)
-    spread = float(r.std(ddof=1)) if r.size > 1 else 0.0
-    lacking = _undefined("deflated_sharpe", r, spread)
-    if lacking is not None:
-        return DeflatedSharpe(None, None, None, trials, lacking.reason)
-    ratio = float(r.mean()) / spread
-    z = (r - r.mean()) / r.std()
-    return deflated(ratio, r.size, float((z**3).mean()), float((z**4).mean()), trials, sharpe_variance)
+    spread = 1.0 / max(np.size(returns) - 1, 1) if sharpe_variance is None else sharpe_variance
+    return _judged(returns, expected_best_sharpe(trials, spread), trials)
 
 
 def deflated(
-    ratio: float, periods: int, skewness: float, kurtosis: float, trials: int, sharpe_variance: float | None = None
+    ratio: float, periods: int, skewness: float, kurtosis: float, threshold: float, trials: int = 1
 ) -> DeflatedSharpe:
     """Return the same from moments: ``ratio`` per period, the kurtosis of a normal law being 3."""
-    threshold = expected_best_sharpe(trials, 1.0 / (periods - 1) if sharpe_variance is None else sharpe_variance)
     variance = 1.0 - skewness * ratio + (kurtosis - 1.0) / 4.0 * ratio**2
     if variance <= 0.0:
         return DeflatedSharpe(None, ratio, threshold, trials, "skewness and kurtosis leave no variance")
@@ -127,50 +139,12 @@ def deflated(
     return DeflatedSharpe(probability, ratio, threshold, trials)
 
 
-def probability_of_backtest_overfitting(performance: FloatArray, blocks: int = 16) -> Overfitting:
-    """Return how often the best in sample is below the median out of sample, by combinatorial symmetric splits.
-
-    ``performance`` has the shape (periods, trials), returns, higher is better (negate losses). The periods are cut into
-    ``blocks`` of equal length, the first rows left over dropped; for each half of the blocks the trial with the highest
-    Sharpe ratio there is ranked among all on the other half: ``omega = rank / (trials + 1)``, and PBO is the share of
-    ``ln(omega / (1 - omega)) <= 0``. Source: Bailey, Borwein, López de Prado and Zhu (2017), Journal of Computational
-    Finance 20(4), 39-69. None for fewer than two trials, or fewer than 4 periods a block.
-    """
-    table = np.asarray(performance, dtype=np.float64)
-    if table.ndim != 2 or not np.isfinite(table).all():
-        raise DataInvalid("The performance is not a finite table.", "Periods down, trials across.", "Align the trials.")
-    if blocks < 2 or blocks % 2:
-        raise RequestInvalid(f"There are {blocks} blocks.", "Halves are made of them.", "Choose an even number, as 16.")
-    periods, trials = table.shape
-    if trials < 2 or periods < 4 * blocks:
-        return Overfitting(None, trials, 0, reason=f"{trials} trials over {periods} periods in {blocks} blocks")
-    length = periods // blocks
-    parts = table[periods - length * blocks :].reshape(blocks, length, trials)
-    sums, squares = parts.sum(axis=1), np.square(parts).sum(axis=1)
-    halves = np.zeros((math.comb(blocks, blocks // 2), blocks))
-    for row, chosen in enumerate(combinations(range(blocks), blocks // 2)):
-        halves[row, list(chosen)] = 1.0
-    logits, inside, outside = [], [], []
-    for first in range(0, halves.shape[0], SLICE):
-        part = halves[first : first + SLICE]
-        seen = _ratios(part @ sums, part @ squares, length * blocks // 2)
-        unseen = _ratios((1 - part) @ sums, (1 - part) @ squares, length * blocks // 2)
-        best = seen.argmax(axis=1)
-        rows = np.arange(best.size)
-        chosen_out = unseen[rows, best]
-        below = (unseen < chosen_out[:, None]).sum(axis=1) + 0.5 * ((unseen == chosen_out[:, None]).sum(axis=1) - 1)
-        omega = (below + 1.0) / (trials + 1.0)
-        logits.append(np.log(omega / (1.0 - omega)))
-        inside.append(seen[rows, best])
-        outside.append(chosen_out)
-    logit, x, y = np.concatenate(logits), np.concatenate(inside), np.concatenate(outside)
-    centred = x - x.mean()
-    slope = float(centred @ y / (centred @ centred)) if centred.any() else None
-    return Overfitting(float((logit <= 0.0).mean()), trials, logit.size, slope, float((y < 0.0).mean()))
-
-
-def _ratios(total: FloatArray, squares: FloatArray, n: int) -> FloatArray:
-    """Return Sharpe ratios per period of sums over n periods; 0 where nothing moved."""
-    average = total / n
-    variance = np.maximum(squares / n - np.square(average), 0.0) * n / (n - 1)
-    return np.asarray(np.divide(average, np.sqrt(variance), out=np.zeros_like(average), where=variance > 0.0))
+def _judged(returns: FloatArray, threshold: float, trials: int) -> DeflatedSharpe:
+    r = _series(returns)
+    spread = float(r.std(ddof=1)) if r.size > 1 else 0.0
+    lacking = _undefined("deflated_sharpe", r, spread)
+    if lacking is not None:
+        return DeflatedSharpe(None, None, None, trials, lacking.reason)
+    z = (r - r.mean()) / r.std()
+    moments = float((z**3).mean()), float((z**4).mean())
+    return deflated(float(r.mean()) / spread, r.size, *moments, threshold, trials)
