@@ -18,7 +18,7 @@ from forecastle.experiments.novelty import Novelty
 from forecastle.features import Chain, ClassTarget, Impute, MinMaxScale, NumberTarget, RobustScale, Standardise
 from forecastle.features.prepare import ColumnStep, DropConstant, Fitted
 from forecastle.features.select import FittedSelection, Selection
-from forecastle.models.calibration import CALIBRATORS, FittedCalibrator
+from forecastle.models.calibration import CALIBRATORS, FittedCalibrator, Platt
 from forecastle.nouns import Examples, FeatureFrame, Labels, Training
 from forecastle.ports import Learner
 
@@ -27,6 +27,9 @@ Calibrate = Literal["platt", "isotonic", "beta", "none"]
 _SCALERS = (Standardise, RobustScale, MinMaxScale)
 SIZES = 199
 """Quantiles that are kept of past returns and residuals: what a forecast's distribution is made of."""
+PRIOR = (0.25, 0.5)
+"""How far calibration may move the base rate in log odds, and the slope from 0, before the rows say so: one standard
+deviation each. Round numbers, not tuned: with 400 rows that count they hardly hold, with 20 nearly fast."""
 LEAST_OUTSIDE = 30
 """Rows held out that a calibrator, a threshold or residuals need; with fewer they are left out, and that is told."""
 
@@ -75,7 +78,10 @@ class Recipe:
         return Examples(values[keep], labels.values[keep], self._weights(training)[keep], runs[keep], frame.columns)
 
     def _weights(self, training: Training) -> FloatArray:
-        return training.weights if self.weights == "uniqueness" else np.ones(len(training))
+        """Return weights that are 1 on average over the rows with a label: the strength of a penalty stays."""
+        if self.weights == "equal":
+            return np.ones(len(training))
+        return np.asarray(training.weights / training.weights[training.labels.known].mean())
 
     def _prepared(self, core: Training) -> tuple[Fitted | None, FittedSelection | None]:
         if self.learner.columns is not None:
@@ -106,11 +112,14 @@ class Recipe:
         labels = outside.labels
         calibrator: FittedCalibrator | None = None
         if self.calibrate != "none" and np.unique(labels.values[known]).size == 2:
-            calibrator = CALIBRATORS[self.calibrate]().fit(
-                raw[known], labels.values[known], self._weights(outside)[known]
-            )
+            calibrator = self._calibrator(raw[known], labels.values[known], outside.weights[known], naked.base)
         probability = raw if calibrator is None else calibrator.transform(raw)
         return replace(naked, calibrator=calibrator, threshold=_threshold(probability[known], labels.values[known]))
+
+    def _calibrator(self, raw: FloatArray, outcome: FloatArray, weights: FloatArray, base: float) -> FittedCalibrator:
+        if self.calibrate == "platt":
+            return Platt(*PRIOR).fit(raw, outcome, weights, base)
+        return CALIBRATORS[self.calibrate]().fit(raw, outcome, weights)
 
 
 def transformed(

@@ -111,7 +111,10 @@ class Training:
 
     @cached_property
     def weights(self) -> FloatArray:
-        """Return weights for overlapping labels, shape (rows,): :func:`uniqueness` among these rows alone."""
+        """Return weights for overlapping labels, shape (rows,): :func:`uniqueness` among these rows alone.
+
+        0 for a row without a label.
+        """
         found = np.zeros(len(self))
         known = self.labels.known
         found[known] = uniqueness(self.frame.known_at()[known], self.labels.known_at[known])
@@ -155,7 +158,9 @@ class Training:
 
 
 def uniqueness(begins: Times, ends: Times) -> FloatArray:
-    """Return the average uniqueness of labels over ``(begin, end]``, shape (labels,), 1 on average; ends after begins.
+    """Return the average uniqueness of labels over ``(begin, end]``, shape (labels,), within 0 to 1.
+
+    Their sum is how many labels there are that do not overlap: the number that counts.
 
     Between two moments at which a label begins or ends, c labels run; the weight of a label is the mean of 1 / c over
     the stretches it covers (López de Prado 2018, Advances in Financial Machine Learning, 4.4), by cumulative sums.
@@ -172,8 +177,7 @@ def uniqueness(begins: Times, ends: Times) -> FloatArray:
     np.add.at(change, after, -1.0)
     running = np.cumsum(change)[:-1]
     shares = np.concatenate([[0.0], np.cumsum(1.0 / np.maximum(running, 1.0))])
-    found = (shares[after] - shares[first]) / (after - first)
-    return np.asarray(found / found.mean())
+    return np.asarray((shares[after] - shares[first]) / (after - first))
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ def probability_of_backtest_overfitting(
     turned round, ranked by their ``mean`` (a ratio would favour those that vary). The periods are cut into ``blocks``
     of equal length, the first rows left over dropped. For each half of the blocks the best trial there is ranked among
     all on the other half: ``omega = rank / (trials + 1)``, and PBO is the share of ``ln(omega / (1 - omega)) <= 0``.
-    Source: Bailey, Borwein, Lopez de Prado and Zhu (2017), Journal of Computational Finance 20(4), 39-69. None for
+    Source: Bailey, Borwein, López de Prado and Zhu (2017), Journal of Computational Finance 20(4), 39-69. None for
     fewer than two trials, or fewer than 4 periods a block. Raises ``DataInvalid`` for NaN, ``RequestInvalid`` for an
     odd number of blocks.
     """

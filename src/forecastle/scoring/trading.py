@@ -112,7 +112,7 @@ def probabilistic_sharpe(returns: FloatArray, threshold: float = 0.0) -> Deflate
     """Return the probability that the true Sharpe ratio per period is above ``threshold``, of one trial alone.
 
     ``Phi((SR - threshold) sqrt(n - 1) / sqrt(1 - g3 SR + (g4 - 1)/4 SR^2))`` with SR per period, skewness g3 and
-    kurtosis g4 of the returns. Source: Bailey and Lopez de Prado (2012), Journal of Risk 15(2), 3-44.
+    kurtosis g4 of the returns. Source: Bailey and López de Prado (2012), Journal of Risk 15(2), 3-44.
     """
     return _judged(returns, threshold, 1)
 
@@ -122,7 +122,7 @@ def deflated_sharpe(returns: FloatArray, trials: int, sharpe_variance: float | N
 
     :func:`probabilistic_sharpe` above the expected best of the trials, whose ratios per period have
     ``sharpe_variance``; where that is not known, ``1 / (n - 1)``, that of ratios estimated from noise. Source: Bailey
-    and Lopez de Prado (2014), Journal of Portfolio Management 40(5), 94-107. Raises as :func:`expected_best_sharpe`.
+    and López de Prado (2014), Journal of Portfolio Management 40(5), 94-107. Raises as :func:`expected_best_sharpe`.
     """
     spread = 1.0 / max(np.size(returns) - 1, 1) if sharpe_variance is None else sharpe_variance
     return _judged(returns, expected_best_sharpe(trials, spread), trials)
