@@ -66,6 +66,12 @@ class TrackingSettings(_Section):
     uri: str | None = None
 
 
+class TuningSettings(_Section):
+    """Where trials of ``tune`` are kept: SQLite or PostgreSQL as SQLAlchemy names it; ``tuning.db`` where empty."""
+
+    storage: str | None = Field(default=None, pattern=r"^(sqlite|postgresql)(\+\w+)?://")
+
+
 class JobSettings(_Section):
     """What runs long work: processes here, or Dask or Ray, started here or at ``address``; one worker a core."""
 
@@ -88,6 +94,7 @@ class Settings(_Section):
     store: StoreSettings = Field(default_factory=StoreSettings)
     vectors: VectorSettings = Field(default_factory=VectorSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    tuning: TuningSettings = Field(default_factory=TuningSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     sources: SourceSettings = Field(default_factory=SourceSettings)
 
@@ -136,6 +143,11 @@ class Settings(_Section):
         """Return where MLflow tracks experiments: the address named, else the file in the home folder."""
         return self.tracking.uri or f"sqlite:///{self.tracking_file}"
 
+    @property
+    def tuning_address(self) -> str:
+        """Return where trials of ``tune`` are kept: the address named, else a SQLite file in the home folder."""
+        return self.tuning.storage or f"sqlite:///{self.home / 'tuning.db'}"
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -151,6 +163,7 @@ SECTIONS: dict[str, type[_Section]] = {
     "store": StoreSettings,
     "vectors": VectorSettings,
     "tracking": TrackingSettings,
+    "tuning": TuningSettings,
     "jobs": JobSettings,
     "sources": SourceSettings,
 }

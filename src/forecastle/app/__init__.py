@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         sync,
         train,
         trials,
+        tune,
     )
 
 __all__ = [
@@ -70,4 +71,5 @@ __all__ = [
     "sync",
     "train",
     "trials",
+    "tune",
 ]

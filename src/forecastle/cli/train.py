@@ -30,6 +30,7 @@ def add_to(root: typer.Typer) -> None:
     """Register the commands of this file."""
     command(root, "train")(train)
     command(root, "predict")(predict)
+    command(root, "tune")(tune)
 
 
 def train(face: Face, config: Config, open_holdout: Opening = None) -> Answer:
@@ -38,6 +39,27 @@ def train(face: Face, config: Config, open_holdout: Opening = None) -> Answer:
     with face.progress() as progress:
         result = app.train.train(face.workspace, request, progress)
     return Answer("train", _document(result), _shown(result))
+
+
+def tune(face: Face, config: Config, open_holdout: Opening = None) -> Answer:
+    """Tune the learner that a file names, inside each fold; stopped, it goes on; every configuration is counted."""
+    request = requests.build(requests.TrainRequest, config=config, open_holdout=open_holdout)
+    with face.progress() as progress:
+        found = app.tune.run(face.workspace, request, progress)
+    rows = [
+        (f.fold + 1, ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in f.settings.items()),
+         f"{f.inner_loss:.5f}", f"{f.loss:.5f}", f"{f.default_loss:.5f}", f"{f.done}", f"{f.pruned}", f"{f.resumed}")
+        for f in found.folds
+    ]  # fmt: skip
+    columns = ("fold", "chosen inside", ">inner loss", ">loss outside", ">of defaults", ">judged", ">pruned", ">before")
+    head = show.table(f"{found.learner} on {found.result.series.name}", columns, rows)
+    document = {
+        "learner": found.learner, "series": found.result.series.name, "folds": found.folds, "trials": found.trials,
+        "verdict": found.result.table.verdict, "scores": found.result.table.scores,
+    }  # fmt: skip
+    tried = f"{found.trials} configurations have been tried on these data so far. The best of many is lucky."
+    shown = [head, _table(found.result), found.result.table.verdict, tried]
+    return Answer("tune", document, show.marked(found.result.series.source, shown))
 
 
 def predict(
