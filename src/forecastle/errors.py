@@ -34,6 +34,10 @@ class ForecastleError(Exception):
         self.why = why
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel between processes with all three lines, whatever the class takes to be made."""
+        return _again, (type(self), self.what, self.why, self.hint)
+
     def __str__(self) -> str:
         """Return the three lines as one text."""
         return "\n".join(line for line in (self.what, self.why, self.hint) if line)
@@ -41,6 +45,12 @@ class ForecastleError(Exception):
     def document(self) -> dict[str, str | int]:
         """Return the error as plain data, for ``--json`` and problem documents."""
         return {"code": self.code, "what": self.what, "why": self.why, "hint": self.hint, "exit_code": self.exit_code}
+
+
+def _again(kind: type[ForecastleError], what: str, why: str, hint: str) -> ForecastleError:
+    made = kind.__new__(kind)
+    ForecastleError.__init__(made, what, why, hint)
+    return made
 
 
 class RequestInvalid(ForecastleError):

@@ -110,7 +110,10 @@ def _predictions(result: TrainResult) -> pl.DataFrame:
     for one in result.results:
         frame = one.predictions()
         if _many(result):
-            keys = [pl.lit(one.series.instrument.id).alias("instrument"), pl.lit(one.series.horizon).alias("horizon")]
+            keys = [
+                pl.lit(one.series.instrument.id).alias("instrument"),
+                pl.lit(one.series.horizon, pl.Int64).alias("horizon"),
+            ]
             frame = frame.with_columns(keys)
         parts.append(frame)
     return pl.concat(parts, how="diagonal")

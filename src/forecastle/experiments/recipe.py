@@ -72,9 +72,14 @@ class Recipe:
         return self._judged_outside(naked, outside, frame, later)
 
     def _examples(self, training: Training, frame: FeatureFrame) -> Examples:
-        """Return rows for the learner: those without a label only where it looks at the rows before a row."""
+        """Return rows for the learner: those without a label only where it looks at the rows before a row.
+
+        What is not prepared may hold unknown values: such rows are left out.
+        """
         labels, runs, values = training.labels, training.runs, frame.values()
         keep = np.ones(len(labels), dtype=np.bool_) if self.learner.context else labels.known
+        if self.learner.columns is not None:
+            keep = keep & np.isfinite(values).all(axis=1)
         return Examples(values[keep], labels.values[keep], self._weights(training)[keep], runs[keep], frame.columns)
 
     def _weights(self, training: Training) -> FloatArray:
