@@ -13,7 +13,7 @@ import yaml
 
 from forecastle.app import robustness
 from forecastle.app._kept_models import score_of
-from forecastle.app._model_card import card
+from forecastle.app._model_card import card, importance_of
 from forecastle.app._scored import Scored, fold_metrics
 from forecastle.errors import ConfigurationError, UpstreamError
 from forecastle.experiments import folder as folders
@@ -24,6 +24,7 @@ from forecastle.experiments.track import Tracker, git_revision
 from forecastle.lake.atomic import write_bytes
 from forecastle.models.learners import NAIVE
 from forecastle.nouns.scorecard import Figure
+from forecastle.reports.drawings import calibration_svg, importance_svg
 from forecastle.telemetry import logger
 from forecastle.workspace import Workspace
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from forecastle.app.train import TrainResult
 
 EXPERIMENT = "training"
+MOST_DRAWN = 30
 CONFIG, ROBUSTNESS, CARD = "config.yaml", "robustness.json", "MODEL_CARD.md"
 
 
@@ -45,6 +47,8 @@ def keep_run(workspace: Workspace, result: TrainResult, models: tuple[Path, ...]
     made = [robustness.plain(r) for r in result.robustness]
     write_bytes(own.path / ROBUSTNESS, f"{json.dumps(made, indent=2, allow_nan=False)}\n".encode())
     write_bytes(own.path / CARD, card(result).encode())
+    for number, one in enumerate(result.results[:MOST_DRAWN]):
+        _draw(own.path, one, number)
     write_results(own, _results(workspace, result, own.id), _predictions(result))
     write_header(own.path, _fields(result, own), _body(result))
     try:
@@ -52,6 +56,18 @@ def keep_run(workspace: Workspace, result: TrainResult, models: tuple[Path, ...]
     except (ConfigurationError, UpstreamError) as error:
         logger.warning("the run is not in MLflow: %s %s", error.what, error.why)
         return replace(result, notes=(*result.notes, f"Not tracked in MLflow: {error.what} {error.why}"))
+
+
+def _draw(place: Path, one: Scored, number: int) -> None:
+    """Write how honest the probabilities are, and which columns count, as pictures."""
+    end = "" if number == 0 else f"-{number + 1}"
+    if one.table.calibration:
+        title = f"{one.series.name}: calibration out of sample"
+        write_bytes(place / f"calibration{end}.svg", calibration_svg(title, one.table.calibration).encode())
+    named = [s.learner for s in one.table.scores if not s.naive and any(one.evaluated[s.learner].importance)]
+    shares = importance_of(one, named[0]) if named else {}
+    title = f"{one.series.name}: what counts{f' for {named[0]}' if named else ''}"
+    write_bytes(place / f"importance{end}.svg", importance_svg(title, shares).encode())
 
 
 def _many(result: TrainResult) -> bool:
@@ -144,9 +160,13 @@ def _fields(result: TrainResult, own: folders.ExperimentFolder) -> TenFields:
 def _body(result: TrainResult) -> str:
     """Return a table of scores of each series in Markdown."""
     lines = []
-    for one in result.results[:40]:
+    for number, one in enumerate(result.results[:MOST_DRAWN]):
+        end = "" if number == 0 else f"-{number + 1}"
         lines += ["", f"## {one.series.name}, {one.table.target}: {one.table.rows} rows", "", one.table.verdict, ""]
-        lines += table_of(one)
+        lines += [*table_of(one), ""]
+        if one.table.calibration:
+            lines.append(f"![Calibration of {one.series.name}](calibration{end}.svg)")
+        lines.append(f"![What counts on {one.series.name}](importance{end}.svg)")
     return "\n".join(lines)
 
 
