@@ -172,6 +172,7 @@ def test_an_unknown_key_of_the_file_is_refused(tmp_path: Path, text: str, named:
     [
         ({"FORECASTLE__LOG__LEVEL": "loud"}, "", ("log.level", "'loud'", "environment FORECASTLE__LOG__LEVEL")),
         ({}, "[jobs]\nengine = 'spark'\n", ("jobs.engine", "'spark'", "forecastle.toml")),
+        ({}, "[jobs]\nworkers = 0\n", ("jobs.workers", "is 0", "forecastle.toml")),
         ({}, "[store]\nonline = 6379\n", ("store.online", "6379", "forecastle.toml")),
         ({}, "home = 3\n", ("home", "3", "forecastle.toml")),
     ],

@@ -3,82 +3,80 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
-from collections.abc import Iterator, Sequence
+import signal
+import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 
-from forecastle.jobs._job import THREADS, Answer, Engine, Job, died, do
+from forecastle.jobs._attempts import Tell, answers
+from forecastle.jobs._job import THREADS, Answer, Engine, Job, do, one_thread, unsent
 from forecastle.ports import Progress
+
+SPAWN = multiprocessing.get_context("spawn")
+"""A new interpreter for each worker: a copy of this one would hold its threads half-way and its locks for ever."""
+
+LOOK = 0.5
+"""Seconds between looks for Ctrl-C: a signal that another thread takes does not wake the one that waits."""
 
 
 def run(jobs: Sequence[Job], engine: Engine, progress: Progress) -> list[Answer]:
-    """Do the jobs in processes, or here where one worker is enough."""
-    if engine.count == 1 or len(jobs) == 1:
-        answers = []
-        for number, job in enumerate(jobs):
-            progress(number, len(jobs), job.name)
-            answers.append(do(job))
-        progress(len(jobs), len(jobs), "done")
-        return answers
-    return _in_processes(jobs, engine, progress)
+    """Do the jobs in processes, or here where there is one worker: then a job that kills its process kills this one."""
+    if engine.count == 1:
+        # numba reads its variable again and again, and refuses another value once its threads run
+        with one_thread([name for name in THREADS if not name.startswith("NUMBA")]):
+            return answers(jobs, lambda numbers, tell: _here(jobs, numbers, tell), progress)
+    with one_thread():
+        return answers(jobs, lambda numbers, tell: _pool(jobs, engine.count, numbers, tell), progress)
 
 
-def _in_processes(jobs: Sequence[Job], engine: Engine, progress: Progress) -> list[Answer]:
-    """Do the jobs in a pool; where a worker dies, what was running is done again one by one, to find out which it was.
-
-    A worker that dies breaks its pool, and nobody can tell which of the running jobs killed it: the one that kills a
-    worker when it is alone has failed. The others go on in a new pool.
-    """
-    found: dict[int, Answer] = {}
-    left = list(range(len(jobs)))
-    while left:
-        done, running, _ = _pool(jobs, left, min(engine.count, len(left)), len(found), progress)
-        found |= done
-        for number in running:
-            alone, _, why = _pool(jobs, [number], 1, len(found), progress)
-            found[number] = alone.get(number) or died(jobs[number], why)
-        left = [number for number in left if number not in found]
-    return [found[number] for number in range(len(jobs))]
+def _here(jobs: Sequence[Job], numbers: Sequence[int], tell: Tell) -> Mapping[int, str]:
+    for number in numbers:
+        tell(number, do(jobs[number]))
+    return {}
 
 
-def _pool(
-    jobs: Sequence[Job], numbers: Sequence[int], width: int, before: int, progress: Progress
-) -> tuple[dict[int, Answer], list[int], str]:
-    """Return what was done; where a worker died also what was running then, and what the pool says of it."""
-    found: dict[int, Answer] = {}
+def _pool(jobs: Sequence[Job], width: int, numbers: Sequence[int], tell: Tell) -> Mapping[int, str]:
+    """Do jobs until all are done or a worker dies: that breaks its pool, and all that ran in it are returned."""
     waiting: dict[Future[Answer], int] = {}
     todo = list(reversed(numbers))
-    with _one_thread(), ProcessPoolExecutor(width, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(width, len(todo)), SPAWN, _begin) as pool:
         try:
             while todo or waiting:
-                while todo and len(waiting) < width:
+                while todo and len(waiting) < width:  # no more than can run: what waits in a pool dies with it
                     waiting[pool.submit(do, jobs[todo[-1]])] = todo[-1]
                     todo.pop()
-                ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in ready:
-                    found[waiting[future]] = future.result()
-                    progress(before + len(found), len(jobs), jobs[waiting.pop(future)].name)
+                for future in wait(waiting, LOOK, FIRST_COMPLETED).done:
+                    answer = _answer(jobs[waiting[future]], future)
+                    tell(waiting.pop(future), answer)
         except BrokenProcessPool as error:
-            return found, [n for n in waiting.values() if n not in found], str(error)
-        except KeyboardInterrupt:
+            return dict.fromkeys(waiting.values(), str(error))
+        except BaseException:  # Ctrl-C, or a fault of who shows the progress: nothing is left running
             for process in list((pool._processes or {}).values()):
                 process.terminate()
             raise
-    return found, [], ""
+    return {}
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Give children one thread each: they read the variables when they begin."""
-    old = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in old.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def _answer(job: Job, future: Future[Answer]) -> Answer:
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, BrokenProcessPool | KeyboardInterrupt):
+        raise error
+    return unsent(job, error)
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the parent, which ends its workers; and end with it where it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    multiprocessing.connection.wait([parent])
+    os._exit(1)

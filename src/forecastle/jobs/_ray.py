@@ -3,45 +3,47 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from forecastle.errors import ConfigurationError
-from forecastle.jobs._dask import _missing
-from forecastle.jobs._job import THREADS, Answer, Engine, Job, died, do
+from forecastle.jobs._attempts import Tell, answers
+from forecastle.jobs._dask import missing
+from forecastle.jobs._job import THREADS, Answer, Engine, Job, do, unsent
 from forecastle.ports import Progress
 
 
 def run(jobs: Sequence[Job], engine: Engine, progress: Progress) -> list[Answer]:
-    """Do the jobs on Ray; a job whose worker dies twice has failed. Where Ray runs already it is used and left on."""
+    """Do the jobs on Ray. Where Ray runs in this process already it is used and left on."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # a driver that runs on a CPU alone asks no GPU of anybody; Ray warns of a change to come, on every start
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            import ray
-        except ImportError as error:
-            raise _missing("Ray", error) from error
-        ours = not ray.is_initialized()
+    try:
+        import ray
+    except ImportError as error:
+        raise missing("Ray", error) from error
+    ours = not ray.is_initialized()
+    if ours:
+        _start(ray, engine, len(jobs))
+    try:
+        return answers(jobs, lambda numbers, tell: _attempt(ray, jobs, numbers, tell), progress)
+    finally:
         if ours:
-            _start(ray, engine, len(jobs))
-        try:
-            return _gathered(ray, jobs, progress)
-        finally:
-            if ours:
-                ray.shutdown()
+            ray.shutdown()
 
 
 def _start(ray: Any, engine: Engine, jobs: int) -> None:
+    """Start Ray here for so many jobs, or reach the one at the address; every worker has one thread."""
     common = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
-    environment = {"env_vars": dict.fromkeys(THREADS, "1")}
+    variables = dict.fromkeys(THREADS, "1")
     try:
         if engine.address is None:
-            ray.init(num_cpus=min(engine.count, jobs), runtime_env=environment, **common)
+            # modules are found where they are found here, as with processes; a cluster has places of its own
+            variables["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+            ray.init(num_cpus=min(engine.count, jobs), runtime_env={"env_vars": variables}, **common)
         else:
-            ray.init(address=engine.address, runtime_env=environment, **common)
+            ray.init(address=engine.address, runtime_env={"env_vars": variables}, **common)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConfigurationError(
             "Ray could not be started." if engine.address is None else f"Ray at {engine.address} does not answer.",
@@ -49,21 +51,28 @@ def _start(ray: Any, engine: Engine, jobs: int) -> None:
         ) from error  # fmt: skip
 
 
-def _gathered(ray: Any, jobs: Sequence[Job], progress: Progress) -> list[Answer]:
-    remote = ray.remote(num_cpus=1, max_retries=1)(do)
-    waiting = {remote.remote(job): number for number, job in enumerate(jobs)}
-    found: dict[int, Answer] = {}
+def _attempt(ray: Any, jobs: Sequence[Job], numbers: Sequence[int], tell: Tell) -> Mapping[int, str]:
+    """Send the jobs, and return those whose worker died: the second try is ours, with nothing beside it."""
+    remote = ray.remote(num_cpus=1, max_retries=0)(do)
+    sent: dict[Any, int] = {}
+    lost: dict[int, str] = {}
     try:
-        while waiting:
-            ready, _ = ray.wait(list(waiting), num_returns=1)
-            number = waiting.pop(ready[0])
+        for number in numbers:
             try:
-                found[number] = ray.get(ready[0])
+                sent[remote.remote(jobs[number])] = number
+            except Exception as error:  # noqa: BLE001 - what cannot be pickled raises anything
+                tell(number, unsent(jobs[number], error))
+        while sent:
+            reference = ray.wait(list(sent), num_returns=1)[0][0]
+            number = sent.pop(reference)
+            try:
+                tell(number, ray.get(reference))
+            except ray.exceptions.RayTaskError as error:
+                tell(number, unsent(jobs[number], error.cause))
             except ray.exceptions.RayError as error:
-                found[number] = died(jobs[number], str(error).splitlines()[0])
-            progress(len(found), len(jobs), jobs[number].name)
-    except KeyboardInterrupt:
-        for reference in waiting:
+                lost[number] = str(error).splitlines()[0]
+    except BaseException:  # Ctrl-C, or a fault of who shows the progress: nothing is left running
+        for reference in sent:
             ray.cancel(reference, force=True)
         raise
-    return [found[number] for number in range(len(jobs))]
+    return lost
