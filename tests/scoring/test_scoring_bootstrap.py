@@ -41,6 +41,24 @@ def test_what_does_not_vary_is_drawn_row_by_row() -> None:
     assert bootstrap.block_length(np.zeros(100)) == 1.0
 
 
+def test_no_block_is_longer_than_a_third_of_the_series() -> None:
+    """Rounded up, 14 of 40 rows that go up and down in turn; arch says so too."""
+    turns = np.tile([1.0, -1.0], 20)
+    assert bootstrap.block_length(turns) == 14.0
+    assert optimal_block_length(turns)["stationary"].iloc[0] == 14.0
+
+
+def test_draws_without_the_statistic_are_passed_over() -> None:
+    """One row of thirty has happened: every third draw misses it, and has no share among those that hold it."""
+    y = np.zeros(30)
+    y[7] = 1.0
+
+    def among(values: FloatArray) -> FloatArray:
+        return np.where(values.any(axis=-1), values.sum(axis=-1), np.nan)
+
+    assert bootstrap.interval(among, y, block=1.0)[0] == 1.0
+
+
 def test_the_variance_of_the_mean_is_that_of_the_formula() -> None:
     """Politis and Romano (1994), lemma 1: circular autocovariances ``C_k``, weighted ``(1 - k/n) (1 - p)^k``."""
     x, block = autoregressive(80, 0.7, 5)[0], 8.0

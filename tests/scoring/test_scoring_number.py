@@ -43,11 +43,11 @@ def test_a_sign_is_hit_only_where_both_have_the_same() -> None:
 
 
 def test_coverage_by_hand() -> None:
-    """Five of ten inside where nine are due: all counts up to five are as unlikely, none above is."""
-    y = np.array([0.0] * 5 + [3.0] * 5)
+    """Six of ten inside where nine are due: all counts up to six are as unlikely, none above is."""
+    y = np.array([0.0] * 6 + [3.0] * 4)
     found = number.coverage(y, np.full(10, -1.0), np.full(10, 1.0), 0.9)
-    expected = sum(comb(10, k) * 0.9**k * 0.1 ** (10 - k) for k in range(6))
-    assert found.statistic == 0.5
+    expected = sum(comb(10, k) * 0.9**k * 0.1 ** (10 - k) for k in range(7))
+    assert found.statistic == 0.6
     assert found.p_value == pytest.approx(expected, rel=1e-9)
 
 

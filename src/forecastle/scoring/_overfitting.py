@@ -85,7 +85,7 @@ class _Scores:
         average = self._middle + shift
         if self._measure == "mean":
             return np.asarray(average)
-        variance = (half @ self._squares / self._n - np.square(shift)) * self._n / (self._n - 1)
+        variance = half @ self._squares / self._n - np.square(shift)  # by n, for all halves have as many periods
         moved = variance > self._least
         return np.asarray(np.divide(average, np.sqrt(np.where(moved, variance, 1.0)), out=np.zeros_like(average),
                                     where=moved))  # fmt: skip

@@ -42,9 +42,8 @@ def block_length(values: FloatArray) -> float:
     g = float(np.sum(weight * k * covariance[1 : lags + 1]))
     spectrum = float(covariance[0] + np.sum(weight * covariance[1 : lags + 1]))
     most = math.ceil(min(3.0 * math.sqrt(n), n / 3.0))
-    if spectrum == 0.0:
-        return float(most)
-    return float(np.clip(abs(g / spectrum) ** (2.0 / 3.0) * n ** (1.0 / 3.0), 1.0, most))
+    steepness = abs(g) / max(abs(spectrum), np.finfo(np.float64).tiny)
+    return float(np.clip(steepness ** (2.0 / 3.0) * n ** (1.0 / 3.0), 1.0, most))
 
 
 def _first_small(correlation: FloatArray, bound: float) -> int:
@@ -60,7 +59,6 @@ def resampled(n: int, block: float, replications: int, draw: np.random.Generator
     Politis and Romano (1994), JASA 89, 1303-1313.
     """
     begins = draw.random((replications, n)) < 1.0 / block
-    begins[:, 0] = True
     starts = draw.integers(n, size=(replications, n))
     place = np.arange(n)
     last = np.maximum.accumulate(np.where(begins, place, 0), axis=1)
