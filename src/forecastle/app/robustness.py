@@ -145,13 +145,15 @@ class _Judge:
     name: str
 
     def control(self, what: str, evaluated: Evaluated) -> Control:
-        """Compare a control with the baseline."""
-        series, base = self.result.series, self.result.forecasts[self.result.baseline]
+        """Compare a control with the unconditional forecast: what is left to learn where nothing else is."""
+        series = self.result.series
+        usual = "historical_mean" if "historical_mean" in self.result.forecasts else self.result.baseline
+        base = self.result.forecasts[usual]
         forecast, outcome = self._forecast(evaluated), self.result.outcome
         known = np.isfinite(forecast) & np.isfinite(outcome) & np.isfinite(base)
         test = no_skill(outcome[known], forecast[known], base[known], series.horizon)
         losses = losses_of(series, outcome, forecast)[known]
-        return Control(what, _skill(self.config, losses, self.result.losses(self.result.baseline)[known]), test.p_value)
+        return Control(what, _skill(self.config, losses, self.result.losses(usual)[known]), test.p_value)
 
     def changed(self, what: str, evaluated: Evaluated) -> Changed:
         """Compare a changed run with the learner as it was, row by row."""
