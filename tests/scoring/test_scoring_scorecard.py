@@ -74,7 +74,7 @@ def test_the_verdict_speaks_of_the_best_that_has_an_edge() -> None:
     assert told.verdict == f"knows: {by_name(told)['knows'].verdict}."
     forecasts["also"] = 0.5 * forecasts["knows"] + 0.5 * 0.55
     both = scoring().direction(y, dict(reversed(forecasts.items())))
-    assert both.verdict == f"knows: {by_name(both)['knows'].verdict}. So have also."
+    assert both.verdict == f"knows: {by_name(both)['knows'].verdict}. Others with an edge: also."
     del forecasts["knows"], forecasts["also"]
     none = scoring().direction(y, forecasts).verdict
     assert none.startswith("No edge over the base rate: of 2 learners guesses comes nearest, no edge")

@@ -10,18 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from forecastle.errors import DataMissing, NameUnknown
-from forecastle.nouns import TestResult
 from forecastle.nouns.dataset import Task
 from forecastle.nouns.scorecard import Figure, LearnerScore, ScoreTable
 from forecastle.scoring import bootstrap, direction, number
 from forecastle.scoring._losses import crps_quantiles_losses, pinball_losses
+from forecastle.scoring._verdicts import SIZE, p_of_win, verdict_of, words_of
 from forecastle.scoring.forecast import diebold_mariano
 from forecastle.scoring.skill import no_skill
 
 FloatArray = npt.NDArray[np.float64]
 Forecasts = Mapping[str, FloatArray]
-SIZE = 0.05
-"""Shared among the learners that are no baseline (Bonferroni): the best of several is lucky more often than one."""
 FEWEST = 2 * bootstrap.FEWEST
 
 
@@ -184,11 +182,11 @@ class Scoring:
                 continue
             against = diebold_mariano(losses[name], losses[self.baseline], self.horizon)
             test = no_skill(y, found[name], found[self.baseline], self.horizon)
-            naive, won = name in self.naive, _better(against) < asked and test.rejects(asked)
-            words = _words(self.baseline, told[skill], skill, against, test, won, asked)
+            naive, won = name in self.naive, p_of_win(against) < asked and test.rejects(asked)
+            words = words_of(self.baseline, told[skill], skill, against, test, won, asked)
             scores.append(LearnerScore(name, naive, told, against, test, won and not naive, words))
         scored = int(np.isfinite(outcome).sum())
-        verdict = _verdict(self.baseline, [s for s in scores if not s.naive], skill, asked)
+        verdict = verdict_of(self.baseline, [s for s in scores if not s.naive], skill)
         return ScoreTable(self.target, task, self.baseline, y.size, scored - y.size, tuple(scores), verdict, bins)
 
 
@@ -213,50 +211,3 @@ def _aucs(y: FloatArray, ranks: FloatArray) -> FloatArray:
         below = np.cumsum(down) - down
         found[row] = float(up @ (below + 0.5 * down)) / pairs if pairs else np.nan
     return found.reshape(y.shape[:-1])
-
-
-def _better(test: TestResult) -> float:
-    """Return the one-sided p-value that the learner loses less than the baseline: 1 where it is not defined."""
-    if test.p_value is None or test.statistic is None:
-        return 1.0
-    return test.p_value / 2.0 if test.statistic < 0 else 1.0 - test.p_value / 2.0
-
-
-def _words(
-    baseline: str, gain: Figure, skill: str, against: TestResult, test: TestResult, edge: bool, asked: float
-) -> str:
-    name = baseline.replace("_", " ")
-    if gain.value is None or test.p_value is None:
-        return f"no edge over the {name}: {test.reason or gain.reason}"
-    p = max(_better(against), test.p_value)
-    size = f"{_title(skill)} {100 * gain.value:.2f} %"
-    if gain.low is not None and gain.high is not None:
-        size += f" ({100 * gain.low:.2f} to {100 * gain.high:.2f})"
-    if edge:
-        return f"edge over the {name}: {size}, p = {p:.2g}"
-    if against.statistic is not None and against.statistic > 0 and against.rejects(SIZE):
-        return f"worse than the {name}: {size}, p = {against.p_value:.2g}"
-    hint = f", where less than {asked:.2g} is asked" if p < SIZE else ""
-    return f"no edge over the {name}, p = {p:.2g}{hint}"
-
-
-def _verdict(baseline: str, models: list[LearnerScore], skill: str, asked: float) -> str:
-    name = baseline.replace("_", " ")
-    if not models:
-        return f"Only baselines were scored against the {name}."
-    ranked = sorted(models, key=lambda s: _value(s.figures[skill]), reverse=True)
-    best, winners = ranked[0], [s for s in ranked if s.edge]
-    if winners:
-        others = f" So have {', '.join(s.learner for s in winners[1:])}." if len(winners) > 1 else ""
-        return f"{winners[0].learner}: {winners[0].verdict}.{others}"
-    worse = sum(s.verdict.startswith("worse") for s in models)
-    tail = f" {worse} of {len(models)} are worse than doing nothing." if worse else ""
-    return f"No edge over the {name}: of {len(models)} learners {best.learner} comes nearest, {best.verdict}.{tail}"
-
-
-def _value(figure: Figure) -> float:
-    return -np.inf if figure.value is None else figure.value
-
-
-def _title(skill: str) -> str:
-    return {"brier_skill": "Brier skill", "r2_oos": "R² out of sample"}[skill]
