@@ -39,7 +39,8 @@ class Tilted(Distribution):
         levels = np.asarray(p, dtype=np.float64)
         down = 1.0 - self.up
         below = _quantile(self.downs, levels / down) if down > 0.0 else np.full(levels.shape, np.nan)
-        above = _quantile(self.ups, (levels - down) / self.up) if self.up > 0.0 else np.full(levels.shape, np.nan)
+        rest = np.clip(levels - down, 0.0, self.up)  # no more than that, or an all but certain down overflows
+        above = _quantile(self.ups, rest / self.up) if self.up > 0.0 else np.full(levels.shape, np.nan)
         found = np.where((levels <= down) & (down > 0.0), below, np.where(self.up > 0.0, above, below))
         return np.asarray((found - self.mean) / self.sigma)
 
