@@ -80,7 +80,8 @@ def scored(config: TrainConfig, series: Series, evaluated: Mapping[str, Evaluate
     forecasts = {name: _averaged(p.rows, p.forecast, rows) for name, p in joined.items()}
     naive = [name for name in NAIVE[labels.unit] if name in forecasts]
     scoring = Scoring(
-        labels.name, naive[0], naive, series.horizon, config.seed, config.replications, trials
+        labels.name, naive[0], naive, series.horizon, config.seed, config.replications, trials,
+        labels.unit == "log return",
     )  # fmt: skip
     outcome = labels.values[rows]
     if labels.task == "direction":

@@ -34,4 +34,6 @@ def overfitting(
     common moment, ``DataInvalid`` for losses of several measures, ``DataCorrupt`` where the log was changed.
     """
     _, numbers, _ = TrialLog(workspace.settings.home, workspace.clock).matrix(span, unit, measure)
-    return probability_of_backtest_overfitting(numbers if unit == "return" else -numbers, blocks)
+    if unit == "return":
+        return probability_of_backtest_overfitting(numbers, blocks)
+    return probability_of_backtest_overfitting(-numbers, blocks, "mean")
