@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --no-header --no-annotate -
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode $(FIND)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench docs eda results volatility quality torture locks clean
+.PHONY: help setup demo test check format bench docs eda results training volatility quality torture locks clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,7 +41,7 @@ test: check ## check, then all tests
 	$(BIN)/pytest -q -n 2
 
 torture: $(VENV)/.dev ## kill, starve and spoil the lake a thousand times; ends with a table of counts
-	FORECASTLE_TORTURE_ROUNDS=1000 $(BIN)/pytest -q -n 2 tests/torture
+	FORECASTLE_TORTURE_ROUNDS=1000 $(BIN)/pytest -q -n 2 tests/torture tests/experiments/test_honesty.py
 
 format: $(VENV)/.dev ## mend what can be mended
 	$(BIN)/ruff check --fix .
@@ -61,6 +61,9 @@ eda: $(VENV)/.dev ## remake docs/eda: run the notebooks top to bottom, offline
 
 results: $(VENV)/.dev ## remake docs/results and docs/environment.json
 	$(BIN)/python docs/make_results.py $(if $(DATA),--data "$(DATA)")
+
+training: $(VENV)/.dev ## remake docs/results/training.md: every ready configuration on real data (needs DATA; half an hour)
+	$(BIN)/python docs/make_training.py $(if $(DATA),--data "$(DATA)")
 
 volatility: $(VENV)/.dev ## remake docs/results/volatility.md: every model on every series (needs DATA; half an hour)
 	$(BIN)/python docs/make_volatility.py $(if $(DATA),--data "$(DATA)")
