@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
+
+from forecastle.lake._model_onnx import check_onnx
 
 DEEPEST = 40
 """Levels of nesting; a tree of XGBoost has ten."""
 _CODE = (b"\x80", b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(dp", b"(lp", b"cposix", b"cbuiltins", b"\x93NUMPY", b"#!")
 """How pickles, archives and programs begin."""
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""A text, to its end or to that of the file, or a bracket outside of texts."""
 _TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
@@ -19,7 +25,9 @@ def strict_json(content: bytes) -> Any:
     _refuse_code(content)
     _refuse_depth(content)
     try:
-        return json.loads(content.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse_constant)
+        return json.loads(
+            content.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse_constant, parse_float=_finite
+        )
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
 
@@ -33,21 +41,14 @@ def _refuse_code(content: bytes) -> None:
 
 def _refuse_depth(content: bytes) -> None:
     """Raise where brackets outside of texts are nested deeper than any model of ours."""
-    depth, text, skip = 0, False, False
-    if content.count(b"[") + content.count(b"{") <= DEEPEST:
-        return
-    for byte in content:
-        if skip:
-            skip = False
-        elif text:
-            skip, text = byte == 0x5C, byte != 0x22
-        elif byte == 0x22:
-            text = True
-        elif byte in b"[{":
+    depth = 0
+    for match in _BRACKETS.finditer(content):
+        first = match[0][:1]
+        if first in b"[{":
             depth += 1
             if depth > DEEPEST:
                 raise ValueError("it is nested too deep")
-        elif byte in b"]}":
+        elif first in b"]}":
             depth -= 1
 
 
@@ -59,6 +60,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(constant: str) -> float:
     raise ValueError(f"{constant} is no number")
+
+
+def _finite(text: str) -> float:
+    """Return a number; one beyond the largest float would be read as an infinity that was never written."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is no number")
+    return number
 
 
 def _json(content: bytes) -> None:
@@ -80,10 +89,13 @@ def _safetensors(content: bytes) -> None:
     (length,) = struct.unpack("<Q", content[:8])
     if not 2 <= length <= min(10_000_000, len(content) - 8):
         raise ValueError("its header is longer than the file, or than any")
-    header = strict_json(content[8 : 8 + length].rstrip(b" "))
+    header = strict_json(content[8 : 8 + length])
     if not isinstance(header, dict):
         raise ValueError("its header is not one object")  # noqa: TRY004 - a content that is wrong, not a type of ours
-    spans = sorted(_span(tensor) for name, tensor in header.items() if name != "__metadata__")
+    words = header.pop("__metadata__", {})
+    if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
+        raise ValueError("its words about itself are none")
+    spans = sorted(_span(tensor) for tensor in header.values())
     place = 0
     for begin, end in spans:
         if begin != place:
@@ -96,59 +108,46 @@ def _safetensors(content: bytes) -> None:
 def _span(tensor: Any) -> tuple[int, int]:
     if not isinstance(tensor, dict) or set(tensor) != {"dtype", "shape", "data_offsets"}:
         raise ValueError("a tensor has not the fields of one")
-    shape, offsets = tensor["shape"], tensor["data_offsets"]
-    numbers = [*shape, *offsets] if isinstance(shape, list) and isinstance(offsets, list) else [-1]
-    if len(shape) > 8 or len(offsets) != 2 or any(type(n) is not int or n < 0 for n in numbers):
+    kind, shape, offsets = tensor["dtype"], tensor["shape"], tensor["data_offsets"]
+    if not _whole(shape, range(9)) or not _whole(offsets, (2,)):
         raise ValueError("a tensor has no shape or place")
-    size = _TYPES.get(str(tensor["dtype"]), 0)
-    for n in shape:
-        size *= n
     begin, end = offsets
-    if tensor["dtype"] not in _TYPES or end - begin != size:
+    if not isinstance(kind, str) or kind not in _TYPES or end - begin != _TYPES[kind] * math.prod(shape):
         raise ValueError("a tensor has not the size of its shape")
     return begin, end
 
 
+def _whole(numbers: Any, lengths: Container[int]) -> bool:
+    """Return whether it is a list of so many whole numbers, none below zero."""
+    return isinstance(numbers, list) and len(numbers) in lengths and all(type(n) is int and n >= 0 for n in numbers)
+
+
 def _onnx(content: bytes) -> None:
-    """Walk the outermost fields of the protobuf: a graph is there, and no tensor lies in a file elsewhere."""
     _refuse_code(content)
-    seen = set()
-    place = 0
-    while place < len(content):
-        key, place = _varint(content, place)
-        field, wire = key >> 3, key & 7
-        if wire == 0:
-            _, place = _varint(content, place)
-        elif wire == 2:
-            length, place = _varint(content, place)
-            place += length
-        else:
-            raise ValueError("it is no ONNX model")
-        seen.add(field)
-    # 1 the version, 7 the graph, 8 the operators: onnx.proto
-    if place != len(content) or not {1, 7, 8} <= seen or not seen <= {*range(1, 9), 14, 20, 25, 26}:
-        raise ValueError("it is no ONNX model")
-    if b"external_data" in content or b"\x0a\x08location" in content:
-        raise ValueError("it names files elsewhere")
+    check_onnx(content)
 
 
-def _varint(content: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if place >= len(content) or shift > 63:
-            raise ValueError("it is no ONNX model")
-        byte = content[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-        shift += 7
+def _xgboost(content: bytes) -> None:
+    told = strict_json(content)
+    if not isinstance(told, dict) or not isinstance(told.get("learner"), dict):
+        raise ValueError("it is no model of XGBoost")  # noqa: TRY004 - a content that is wrong, not a type of ours
 
 
-KINDS: dict[str, Callable[[bytes], None]] = {
+_KINDS: dict[str, Callable[[bytes], None]] = {
     ".json": _json,
     ".txt": _text,
     ".safetensors": _safetensors,
     ".onnx": _onnx,
 }
-"""The suffixes of model files, and what a file of each has to look like."""
+SUFFIXES = frozenset(_KINDS)
+"""The suffixes of model files."""
+_TREES = "model.json"
+"""The file of XGBoost; in an ensemble it has the number of the member before it."""
+
+
+def check(name: str, content: bytes) -> None:
+    """Raise ``ValueError`` where a file of this name is not what such a file looks like."""
+    if name == _TREES or name.endswith(f"-{_TREES}"):
+        _xgboost(content)
+    else:
+        _KINDS[name[name.rindex(".") :]](content)
