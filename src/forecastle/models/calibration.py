@@ -181,6 +181,8 @@ def _steps(document: Mapping[str, Any]) -> FittedIsotonic:
     places, values = tuple(map(float, document["places"])), tuple(map(float, document["values"]))
     if not 1 <= len(places) == len(values) or list(places) != sorted(places) or list(values) != sorted(values):
         raise ValueError("the steps fall, or are none")
+    if not np.isfinite(places).all() or not np.isfinite(values).all() or values[0] < 0.0 or values[-1] > 1.0:
+        raise ValueError("a place is no number, or a value no probability")
     return FittedIsotonic(places, values)
 
 
