@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from forecastle import __version__
 from forecastle.app._datasets import Series
 from forecastle.errors import RequestInvalid
@@ -69,13 +71,20 @@ def work_of(
         "configuration": configuration_of(config, plug_in, series.horizon), "seed": config.seed,
         "data": series.span.document(), "features": series.dataset.frame.fingerprint,
         "folds": [[int(f.train.size), int(f.test[0]), int(f.test[-1])] for f in series.folds],
-        "code": [__version__, git_revision()], "changed": {k: str(v) for k, v in changed.items()},
+        "code": [__version__, git_revision()], "changed": {k: _told(v) for k, v in changed.items()},
     }  # fmt: skip
     place: Path = settings.models / "checkpoints" / digest(told)[:24]
     return Work(
         f"{name} on {series.name}", series.dataset, series.folds, recipe_of(config, plug_in), config.intervals.level,
         config.intervals.gamma, place, **changed,
     )  # fmt: skip
+
+
+def _told(value: Any) -> str:
+    """Return a change as text; of datasets their labels, features and numbers."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return digest([[d.labels.name, d.frame.fingerprint, float(np.nansum(d.labels.returns)), len(d)] for d in value])
 
 
 def engine_of(settings: Settings) -> Engine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from forecastle.app._kept_run import keep_run
 from forecastle.app._scored import Scored, losses_of, scored
 from forecastle.app._works import configuration_of, engine_of, learners_of, served_name, work_of
 from forecastle.app.robustness import Robustness, robustness_of
-from forecastle.errors import DataMissing, ForecastleError
-from forecastle.experiments.evaluate import Evaluated, evaluate
+from forecastle.errors import DataMissing, ForecastleError, RequestInvalid
+from forecastle.experiments.evaluate import Evaluated, Work, evaluate
 from forecastle.experiments.folder import ExperimentFolder
 from forecastle.experiments.spec import PlugIn, TrainConfig, load_config
 from forecastle.experiments.trials import TrialLog
@@ -28,6 +28,8 @@ from forecastle.workspace import Workspace
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+FINE_TUNED = "from a parent"
 
 __all__ = ["TrainResult", "train", "train_config"]
 
@@ -79,6 +81,9 @@ def train_config(
         for name, plug_in in learners_of(config, series.dataset.labels.unit).items():
             works.append(work_of(workspace.settings, config, series, name, plug_in))
             owners.append((series, name))
+        for name, work in _from_parents(workspace, config, series, opening):
+            works.append(work)
+            owners.append((series, name))
     answers = run_all([Job(w.name, evaluate, (w,)) for w in works], engine_of(workspace.settings), progress)
     done: dict[int, dict[str, Evaluated]] = {}
     for (series, name), answer in zip(owners, answers, strict=True):
@@ -95,6 +100,25 @@ def train_config(
     )  # fmt: skip
     models = tuple(keep_model(workspace, config, r, _serves(config, r)) for r in results)
     return keep_run(workspace, result, models)
+
+
+def _from_parents(
+    workspace: Workspace, config: TrainConfig, series: Series, opening: str | None
+) -> Iterator[tuple[str, Work]]:
+    """Yield the work of learners that go on from a parent of other instruments."""
+    if config.parents is None:
+        return
+    others = [i for i in config.parents.instruments if i != series.instrument]
+    found = [s for i in others for s in series_of(workspace, config, i, opening)[0] if s.horizon == series.horizon]
+    learners = learners_of(config, series.dataset.labels.unit)
+    for name in config.parents.learners:
+        if name not in learners:
+            raise RequestInvalid(
+                f"parents.learners names '{name}'.", f"The learners are {', '.join(learners)}.", "Name one of them."
+            )
+        named = f"{name} {FINE_TUNED}"
+        yield named, work_of(workspace.settings, config, series, named, learners[name],
+                             parents=tuple(s.dataset for s in found))  # fmt: skip
 
 
 def _ready(
@@ -141,17 +165,26 @@ def _scores(
 def _register(log: TrialLog, config: TrainConfig, series: Series, evaluated: dict[str, Evaluated]) -> None:
     labels = series.dataset.labels
     measure = f"{'log loss' if labels.task == 'direction' else 'squared error'} of {labels.name}"
-    for name, plug_in in learners_of(config, labels.unit).items():
+    tried = learners_of(config, labels.unit)
+    tried |= {name: tried[name.removesuffix(f" {FINE_TUNED}")] for name in evaluated if name.endswith(FINE_TUNED)}
+    for name, plug_in in tried.items():
         if name in NAIVE[labels.unit] or name not in evaluated:
             continue
         made = evaluated[name].joined()
         losses = losses_of(series, labels.values[made.rows], made.forecast)
         rows, first = _first_of_each(made.rows, losses)
         if rows.size:
+            told = {**configuration_of(config, plug_in, series.horizon), **_parents(config, name)}
             log.register(
-                "train", configuration_of(config, plug_in, series.horizon), series.span, losses[first],
-                series.dataset.frame.known_at()[rows], "loss", {"mean_loss": float(losses[first].mean())}, measure,
+                "train", told, series.span, losses[first], series.dataset.frame.known_at()[rows], "loss",
+                {"mean_loss": float(losses[first].mean())}, measure,
             )  # fmt: skip
+
+
+def _parents(config: TrainConfig, name: str) -> dict[str, list[str]]:
+    if config.parents is None or not name.endswith(FINE_TUNED):
+        return {}
+    return {"parents": [i.id for i in config.parents.instruments]}
 
 
 def _first_of_each(rows: IntArray, losses: FloatArray) -> tuple[IntArray, IntArray]:

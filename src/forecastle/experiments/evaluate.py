@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from forecastle.errors import RequestInvalid
 from forecastle.experiments.fitted_recipe import FittedRecipe, Predictions
 from forecastle.experiments.recipe import Recipe
 from forecastle.lake.atomic import make_folder, write_bytes
-from forecastle.nouns import FeatureColumn, FeatureSpec, Fold
+from forecastle.nouns import FeatureColumn, FeatureSpec, Fold, Training
 from forecastle.nouns.dataset import Dataset
 
 FloatArray = npt.NDArray[np.float64]
@@ -29,7 +30,8 @@ class Work:
     """A recipe, a dataset and its folds; ``checkpoint`` is a folder for what is done, one file a fold.
 
     The folder is named by a digest of all that could change a number, so that what lies there is of the same work.
-    With ``shuffled`` the labels of the training rows are dealt out at random: a control.
+    With ``shuffled`` the labels of the training rows are dealt out at random: a control. ``parents`` are datasets of
+    other instruments: of these the rows whose label was known before the first test row of a fold teach a parent.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Work:
     gamma: float = 0.01
     checkpoint: Path | None = None
     shuffled: bool = False
+    parents: tuple[Dataset, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +89,21 @@ def fit(work: Work, fold: Fold) -> FittedRecipe:
     training = work.dataset.training(fold)
     if work.shuffled:
         training = training.shuffled(work.recipe.seed + fold.number)
-    return replace(work.recipe, seed=work.recipe.seed + fold.number).fit(training)
+    recipe = replace(work.recipe, seed=work.recipe.seed + fold.number)
+    return recipe.fit(training, [_known_before(one, work.dataset, fold) for one in work.parents])
+
+
+def _known_before(parent: Dataset, child: Dataset, fold: Fold) -> Training:
+    """Return the rows of another instrument whose label was known when the test of the child begins."""
+    moments = child.frame.known_at()
+    first = moments[fold.test[0]] if fold.test.size else moments[-1]
+    if (fold.train > (fold.test[0] if fold.test.size else moments.size)).any():
+        raise RequestInvalid(
+            "A parent was asked for in a split that trains on rows after its test.",
+            "What other instruments did then would be the future.", "Use walk_forward.",
+        )  # fmt: skip
+    rows = np.flatnonzero(parent.labels.known_at <= first).astype(np.int64)  # NaT is not
+    return parent.training(Fold(fold.number, rows, np.array([], dtype=np.int64), "of a parent"))
 
 
 def _fold(work: Work, fold: Fold) -> dict[str, Any]:

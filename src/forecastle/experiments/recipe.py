@@ -6,13 +6,14 @@ make; so no scaler, selector, calibrator or threshold is ever handed more than t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.errors import DataInvalid
+from forecastle.errors import DataInvalid, RequestInvalid
 from forecastle.experiments.fitted_recipe import LEVELS, FittedRecipe
 from forecastle.experiments.novelty import Novelty
 from forecastle.features import Chain, ClassTarget, Impute, MinMaxScale, NumberTarget, RobustScale, Standardise
@@ -20,7 +21,7 @@ from forecastle.features.prepare import ColumnStep, DropConstant, Fitted
 from forecastle.features.select import FittedSelection, Selection
 from forecastle.models.calibration import CALIBRATORS, FittedCalibrator, Platt
 from forecastle.nouns import Examples, FeatureFrame, Labels, Training
-from forecastle.ports import Learner
+from forecastle.ports import FittedLearner, Learner
 
 FloatArray = npt.NDArray[np.float64]
 Calibrate = Literal["platt", "isotonic", "beta", "none"]
@@ -50,12 +51,14 @@ class Recipe:
     weights: Literal["uniqueness", "equal"] = "uniqueness"
     seed: int = 0
 
-    def fit(self, training: Training) -> FittedRecipe:
+    def fit(self, training: Training, parents: Sequence[Training] = ()) -> FittedRecipe:
         """Fit all of it to the training rows of one fold.
+
+        With ``parents``, training rows of other instruments known by then, a parent is learned from all of these
+        together and gone on with on these rows, slower: for learners that have ``fine_tune``.
 
         Raises ``DataMissing`` or ``DataInvalid`` where they are too few, of one class or without a column that varies.
         """
-        task = training.labels.task
         _refuse_one_class(training.labels, self.learner.label)
         inner = None if self.learner.naive else training.inner(self.held_out)
         core = training if inner is None else inner[0]
@@ -65,11 +68,38 @@ class Recipe:
         examples = self._examples(core, frame)
         later = None if outside is None else transformed(outside.frame, chain, selection, self.learner.columns)
         validate = None if outside is None or later is None else self._examples(outside, later)
-        fitted = self.learner.fit(task, examples, validate, self.seed)
+        fitted = self._learned(examples, validate, training, parents)
         naked = FittedRecipe.bare(training, core, fitted, chain, selection, self.learner, frame)
         if outside is None or later is None:
             return replace(naked, residuals=_residuals(naked, core.labels, fitted.predict(frame.values())))
         return self._judged_outside(naked, outside, frame, later)
+
+    def _learned(
+        self, examples: Examples, validate: Examples | None, training: Training, parents: Sequence[Training]
+    ) -> FittedLearner:
+        task = training.labels.task
+        if not parents:
+            return self.learner.fit(task, examples, validate, self.seed)
+        tuned: Any = self.learner
+        if not hasattr(tuned, "fine_tune"):
+            raise RequestInvalid(
+                f"{self.learner.label} cannot go on from a parent.", "Sequence models can: lstm, gru, transformer.",
+                "Leave it out of parents.learners.",
+            )  # fmt: skip
+        parts = [self._of_parent(one, examples.columns) for one in parents]
+        parent = tuned.fit(task, pooled([p[0] for p in parts]), pooled([p[1] for p in parts]), self.seed)
+        found: FittedLearner = tuned.fine_tune(parent, examples, validate, self.seed)
+        return found
+
+    def _of_parent(self, training: Training, columns: tuple[str, ...]) -> tuple[Examples, Examples]:
+        """Return the rows of another instrument, scaled by its own training rows; what it does not have is zero."""
+        core, outside = training.inner(self.held_out)
+        chain = Chain(tuple(s for s in self.prepare if not isinstance(s, DropConstant))).fit(core.frame)
+        both = []
+        for part in (core, outside):
+            frame = chain.transform(part.frame).select(columns)
+            both.append(self._examples(part, replace(frame, frame=frame.frame.fill_null(0.0))))
+        return both[0], both[1]
 
     def _examples(self, training: Training, frame: FeatureFrame) -> Examples:
         """Return rows for the learner: those without a label only where it looks at the rows before a row.
@@ -125,6 +155,16 @@ class Recipe:
         if self.calibrate == "platt":
             return Platt(*PRIOR).fit(raw, outcome, weights, base)
         return CALIBRATORS[self.calibrate]().fit(raw, outcome, weights)
+
+
+def pooled(parts: Sequence[Examples]) -> Examples:
+    """Return the rows of several instruments one after the other; their runs stay apart."""
+    runs, after = [], 0
+    for part in parts:
+        runs.append(part.runs + after)
+        after = int(runs[-1].max()) + 1
+    x, y, w = (np.concatenate([getattr(p, name) for p in parts]) for name in ("x", "y", "weights"))
+    return Examples(x, y, w, np.concatenate(runs), parts[0].columns)
 
 
 def transformed(

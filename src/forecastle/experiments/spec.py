@@ -118,6 +118,13 @@ class RobustnessPart(Request):
     """Settings of the served learner and the values to try: how much the score hangs on them."""
 
 
+class ParentPart(Request):
+    """Learners that are trained on other instruments together first, then gone on with; each stands beside itself."""
+
+    instruments: Annotated[tuple[InstrumentField, ...], BeforeValidator(_listed), Field(min_length=1, max_length=50)]
+    learners: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
 class TunePart(Request):
     """What ``tune`` tries: the settings of one learner, with ``low`` and ``high`` (and ``log``) or ``choices``."""
 
@@ -169,6 +176,7 @@ class TrainConfig(Request):
     abstain_within: float = Field(default=0.02, ge=0.0, lt=0.5)
     """Say nothing where the probability is nearer to the base rate than this."""
     robustness: RobustnessPart = RobustnessPart()
+    parents: ParentPart | None = None
     tune: TunePart | None = None
     replications: int = Field(default=999, ge=99, le=9999)
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
@@ -198,13 +206,18 @@ class TrainConfig(Request):
     @property
     def plain(self) -> dict[str, Any]:
         """Return all of it as plain data, as it could stand in a file."""
-        document = self.model_dump(mode="json", exclude={"data", "target", "split", "select", "prepare", "learners"})
+        document = self.model_dump(
+            mode="json", exclude={"data", "target", "split", "select", "prepare", "learners", "parents"}
+        )
         data = self.data.model_dump(mode="json", exclude={"instruments"})
         document["data"] = {"instruments": [i.id for i in self.data.instruments], **data}
         document["target"], document["split"] = self.target.plain, self.split.plain
         document["select"] = None if self.select is None else self.select.plain
         document["prepare"] = [step.plain for step in self.prepare]
         document["learners"] = [learner.plain for learner in self.learners]
+        if self.parents is not None:
+            document["parents"] = {"instruments": [i.id for i in self.parents.instruments],
+                                   "learners": list(self.parents.learners)}  # fmt: skip
         return document
 
     @property
