@@ -97,13 +97,16 @@ def _bundled(workspace: Workspace) -> Check:
 
 def _servers(workspace: Workspace) -> Check:
     s = workspace.settings
-    named = {"store.online": s.store.online, "vectors.url": s.vectors.url, "tracking.uri": s.tracking.uri}
-    set_up = [key for key, value in named.items() if value] + (["jobs.engine"] if s.jobs.engine != "local" else [])
-    if set_up:
+    if s.vectors.url:
         return Check(
-            "servers", "warning", f"{', '.join(set_up)} set, but nothing in this version uses them yet",
-            "Nothing is sent there; unset them to silence this.",
+            "servers", "warning", "vectors.url set, but nothing in this version uses it yet",
+            "Nothing is sent there; unset it to silence this.",
         )  # fmt: skip
+    named = {"store.online": s.store.online, "tracking.uri": s.tracking.uri, "tuning.storage": s.tuning.storage,
+             "jobs.engine": s.jobs.engine != "local"}  # fmt: skip
+    set_up = [key for key, value in named.items() if value]
+    if set_up:
+        return Check("servers", "ok", f"{', '.join(set_up)} named; asked when they are used")
     return Check("servers", "ok", "none named, none needed")
 
 

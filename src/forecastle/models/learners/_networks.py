@@ -27,6 +27,7 @@ def network(kind: str, columns: int, hidden: int, layers: int, dropout: float, o
             self.outward = nn.Linear(hidden, outputs)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """Return what is said of each window."""
             states, _ = self.core(torch.tanh(self.inward(x)))
             found: torch.Tensor = self.outward(self.drop(states[:, -1]))
             return found
@@ -48,6 +49,7 @@ def network(kind: str, columns: int, hidden: int, layers: int, dropout: float, o
             self.register_buffer("mask", mask, persistent=False)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """Return what is said of each window."""
             states = self.core(self.inward(x) + self.places, mask=self.mask)
             found: torch.Tensor = self.outward(self.norm(states[:, -1]))
             return found
