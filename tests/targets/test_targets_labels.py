@@ -109,7 +109,7 @@ def test_numbers_agree_with_slow_loops(seed: int, horizon: int, holes: int) -> N
         if end < len(days) and days[end] - days[row] == horizon:
             assert returns.values[row] == pytest.approx(logs[end] - logs[row], abs=1e-13)
             squares = math.fsum((logs[i] - logs[i - 1]) ** 2 for i in range(row + 1, end + 1))
-            assert volatility.values[row] == pytest.approx(math.log(math.sqrt(squares)), abs=1e-9)
+            assert volatility.values[row] == pytest.approx(math.log(max(math.sqrt(squares), FLOOR)), abs=1e-9)
             assert returns.known_at[row] == volatility.known_at[row] == closed[end]
         else:
             assert np.isnan([returns.values[row], returns.returns[row], volatility.values[row]]).all()
