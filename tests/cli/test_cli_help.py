@@ -22,7 +22,8 @@ COMMANDS = {
     "volatility rolling", "volatility backtest",
     "volatility compare", "volatility search", "volatility portfolio",
     "features build", "features list", "features materialize", "features read", "check leaks",
-    "train", "predict", "tune", "experiments list", "experiments compare", "trials list", "trials verify", "holdout lock", "holdout list",
+    "train", "predict", "tune",
+    "experiments list", "experiments compare", "trials list", "trials verify", "holdout lock", "holdout list",
 }  # fmt: skip
 """The names that INTERFACES.md fixes and that are built so far."""
 OF_INSTRUMENTS = {c for c in COMMANDS if c.startswith("volatility") or c in ("report", "fetch", "candles", "quality")}
