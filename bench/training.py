@@ -49,7 +49,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         settings, origins = load_settings(Path(made), {}, Path(made))
         workspace = Workspace(settings, tuple(origins), SystemClock())
-        fetch(workspace, build(FetchRequest, instruments=(COIN,), sources=("simulated",), start="2019-12-01"))
+        done = fetch(workspace, build(FetchRequest, instruments=(COIN,), sources=("simulated",)))
+        for error in done.failed:
+            raise error
         series = series_of(workspace, config(), config().data.instruments[0])[0][0]
         print(f"{len(series.dataset)} rows, {len(series.dataset.frame.columns)} columns, {len(series.folds)} folds\n")
         print("| what | seconds |\n|---|---|")

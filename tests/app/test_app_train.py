@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import yaml
@@ -258,6 +259,17 @@ def test_a_prediction_from_the_table_is_that_of_the_candles(index: Workspace) ->
     stored = predict.predict(index, build(PredictRequest, instrument="SPX.INDEX"))
     assert stored.served_from == "offline"
     assert stored.value == computed.value
+
+
+def test_a_row_is_prepared_as_a_frame_is(index: Workspace) -> None:
+    chosen = {"name": "mutual_information", "keep": 2}
+    train_config(index, config(select=chosen, prepare=["robust_scale", {"name": "impute", "indicator": True}]))
+    predictor = predict.Predictor(index)
+    request = build(PredictRequest, instrument="SPX.INDEX")
+    loaded = predictor._loaded(request)
+    frame = predictor._rows(request, loaded.recipe).frame
+    one, other = loaded.recipe.prepared_values(frame), loaded.recipe.prepared(frame).values()
+    assert one.tobytes() == np.ascontiguousarray(other).tobytes()
 
 
 def test_a_sequence_model_predicts_with_the_rows_before(index: Workspace) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from forecastle.experiments.fitted_recipe import FittedRecipe
 from forecastle.features import catalogue, compute, features_of
 from forecastle.lake.model_files import ModelFolder
 from forecastle.models.conformal import AdaptiveConformal
-from forecastle.nouns import FeatureFrame, FitStatus, Forecast, Instrument
+from forecastle.nouns import FeatureFrame, FeatureSpec, FitStatus, Forecast, Instrument
 from forecastle.nouns.candles import TIME
 from forecastle.nouns.prediction import Call, Prediction
 from forecastle.requests import FeaturesRequest, PredictRequest
@@ -102,8 +103,7 @@ class Predictor:
         return found[0]
 
     def _rows(self, request: PredictRequest, recipe: FittedRecipe) -> _Rows:
-        stored = {column.name for feature in catalogue() for column in feature.spec.columns}
-        if set(recipe.input_columns) <= stored:
+        if set(recipe.input_columns) <= _stored():
             try:
                 if recipe.learner_context:
                     return self._from_table(request, recipe)
@@ -142,7 +142,7 @@ def predict(workspace: Workspace, request: PredictRequest) -> Prediction:
 
 def _made(loaded: _Loaded, rows: _Rows) -> Prediction:
     recipe, about = loaded.recipe, loaded.model.about
-    prepared = recipe.prepared(rows.frame).values()
+    prepared = recipe.prepared_values(rows.frame)
     lead = prepared.shape[0] - 1
     value = float(recipe.predict(prepared, lead)[0])
     if not np.isfinite(value):
@@ -212,13 +212,23 @@ def _forecast(loaded: _Loaded, rows: _Rows, value: float) -> Forecast:
     )  # fmt: skip
 
 
+@lru_cache(maxsize=1)
+def _stored() -> frozenset[str]:
+    return frozenset(column.name for feature in catalogue() for column in feature.spec.columns)
+
+
+@lru_cache(maxsize=64)
+def _specs(columns: tuple[str, ...]) -> tuple[FeatureSpec, ...]:
+    wanted = set(columns)
+    parts = [(f.spec, tuple(c for c in f.spec.columns if c.name in wanted)) for f in catalogue()]
+    return tuple(replace(spec, columns=kept) for spec, kept in parts if kept)
+
+
 def _framed(
     instrument: Instrument, timeframe: Timeframe, source: str, columns: Sequence[str], rows: dict[str, list[object]]
 ) -> FeatureFrame:
     """Return stored values as a frame with the definitions of today."""
-    wanted = set(columns)
-    parts = [(f.spec, tuple(c for c in f.spec.columns if c.name in wanted)) for f in catalogue()]
-    specs = tuple(replace(spec, columns=kept) for spec, kept in parts if kept)
+    specs = _specs(tuple(columns))
     names = [c.name for spec in specs for c in spec.columns]
     schema = {"known_at": TIME, **dict.fromkeys(names, pl.Float64())}
     frame = pl.DataFrame({"known_at": rows["known_at"], **{n: rows[n] for n in names}}, schema=schema)
