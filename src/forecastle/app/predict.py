@@ -156,11 +156,12 @@ def _made(loaded: _Loaded, rows: _Rows) -> Prediction:
     new = recipe.novelty is not None and share > recipe.novelty.limit
     low, high = _bounds(recipe, value, float(about["level"]))
     call, reasons = _call(recipe, value, share, new, float(about["abstain_within"]))
+    baseline = 0.0 if recipe.unit == "log return" else recipe.base
     return Prediction(
-        _forecast(loaded, rows, value), recipe.task, recipe.unit, value, recipe.base if recipe.task == "direction" or
-        recipe.unit == "log volatility" else 0.0, recipe.threshold, low, high, float(about["level"]), call,
-        bool(reasons), reasons, new, share, loaded.model.path.name, loaded.about("learner"), loaded.about("verdict"),
-        bool(about["edge"]), rows.frame.source, rows.served, rows.note,
+        _forecast(loaded, rows, value, prepared), recipe.task, recipe.unit, value, baseline, recipe.threshold, low,
+        high, float(about["level"]), call, bool(reasons), reasons, new, share, loaded.model.path.name,
+        loaded.about("learner"), loaded.about("verdict"), bool(about["edge"]), rows.frame.source, rows.served,
+        rows.note,
     )  # fmt: skip
 
 
@@ -190,7 +191,7 @@ def _bounds(recipe: FittedRecipe, value: float, level: float) -> tuple[float | N
     return float(path.low[0]), float(path.high[0])
 
 
-def _forecast(loaded: _Loaded, rows: _Rows, value: float) -> Forecast:
+def _forecast(loaded: _Loaded, rows: _Rows, value: float, prepared: FloatArray) -> Forecast:
     recipe, frame = loaded.recipe, rows.frame
     as_of = frame.end
     if recipe.trained_until > as_of:
@@ -204,7 +205,7 @@ def _forecast(loaded: _Loaded, rows: _Rows, value: float) -> Forecast:
     after = np.datetime64(as_of.replace(tzinfo=None), "us")
     closes = sessions.next_closes(after, frame.timeframe, recipe.horizon)
     target: datetime = closes[-1].astype("datetime64[us]").item()
-    seen = hashlib.sha256(np.ascontiguousarray(frame.values()).tobytes()).hexdigest()
+    seen = hashlib.sha256(prepared.tobytes()).hexdigest()
     return Forecast(
         recipe.distribution(value), recipe.horizon, recipe.label, loaded.model.digest, seen, FitStatus(converged=True),
         frame.instrument, frame.timeframe, frame.source, as_of, target.replace(tzinfo=UTC), recipe.trained_until,
@@ -230,8 +231,9 @@ def _framed(
     """Return stored values as a frame with the definitions of today."""
     specs = _specs(tuple(columns))
     names = [c.name for spec in specs for c in spec.columns]
-    schema = {"known_at": TIME, **dict.fromkeys(names, pl.Float64())}
-    frame = pl.DataFrame({"known_at": rows["known_at"], **{n: rows[n] for n in names}}, schema=schema)
+    numbers = np.array([rows[n] for n in names], dtype=np.float64).T  # None is NaN here
+    known = pl.Series("known_at", rows["known_at"], dtype=TIME)
+    frame = pl.from_numpy(numbers, schema=names).fill_nan(None).insert_column(0, known)
     return FeatureFrame(instrument, timeframe, source, specs, frame, "")
 
 
