@@ -23,6 +23,14 @@ from forecastle.workspace import Workspace
 
 N = 300
 RNG = np.random.default_rng(11)
+
+
+@pytest.fixture(autouse=True)
+def _same_draws() -> None:
+    """Each test draws the same numbers, whatever ran before it."""
+    RNG.bit_generator.state = np.random.default_rng(11).bit_generator.state
+
+
 OUTCOME: FloatArray = (RNG.random(N) < 0.55).astype(float)
 P: FloatArray = np.clip(0.5 + 0.2 * (OUTCOME - 0.5) + RNG.normal(0, 0.1, N), 0.02, 0.98)
 Q: FloatArray = np.clip(0.5 + 0.6 * (OUTCOME - 0.5) + RNG.normal(0, 0.1, N), 0.02, 0.98)
