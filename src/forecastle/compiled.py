@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+from numba.core.cgutils import get_null_value
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import make_array
 
 P = ParamSpec("P")
 R = TypeVar("R")
+A = TypeVar("A")
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 """Threads may run it side by side, and a division by zero is an infinity, as in numpy."""
@@ -19,9 +23,12 @@ _SPLICED: dict[str, Any] = {"inline": "always", **_OPTIONS}
 
 
 def _digest_of_sources() -> str:
-    """Return a hash of every file of the package that holds compiled code."""
-    texts = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
-    return hashlib.sha256(b"".join(text for text in texts if b"compiled import" in text)).hexdigest()
+    """Return a hash of every file of the folders that hold compiled code: constants may stand beside it."""
+    found: dict[Path, list[bytes]] = {}
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        found.setdefault(path.parent, []).append(path.read_bytes())
+    held = [texts for texts in found.values() if any(b"compiled import" in text for text in texts)]
+    return hashlib.sha256(b"".join(b"".join(texts) for texts in held)).hexdigest()
 
 
 _SOURCES = _digest_of_sources()
@@ -33,6 +40,8 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     What is kept is tied to all files with compiled code: numba looks at the function's own file, but its machine code
     holds what it calls in others, and would go on with their old numbers.
     """
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]  # set from the environment
+        return function
     try:
         dispatcher = numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
@@ -50,3 +59,31 @@ def inner(function: Callable[P, R]) -> Callable[P, R]:
 def spliced(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` as a piece of those that call it: for pieces around much code, which is then built once."""
     return cast("Callable[P, R]", numba.njit(**_SPLICED)(function))
+
+
+def borrowed(array: A) -> A:
+    """Return the same array without a claim on it: compiled code that hands it on does not count who holds it.
+
+    Counting is an atomic addition at each access to an array of a tuple and costs more than the access. The caller has
+    to hold the array as long as the result is used. Interpreted it is the array itself.
+    """
+    return array
+
+
+@overload(borrowed, inline="always")
+def _borrowed(array: Any) -> Any:
+    def lent(array: Any) -> Any:
+        return _without_owner(array)  # type: ignore[call-arg]  # numba gives it the context
+
+    return lent
+
+
+@intrinsic
+def _without_owner(_context: Any, array: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        made = make_array(signature.args[0])(context, builder, arguments[0])  # type: ignore[no-untyped-call]
+        for owner in ("meminfo", "parent"):
+            setattr(made, owner, get_null_value(getattr(made, owner).type))  # type: ignore[no-untyped-call]
+        return made._getvalue()
+
+    return array(array), build

@@ -1,0 +1,171 @@
+"""From an order that fires to a fill: how much, what it costs, and what follows for other orders."""
+
+from __future__ import annotations
+
+from forecastle.backtest import _book as at
+from forecastle.backtest._book import Book
+from forecastle.backtest._costing import fee_of, slippage_share
+from forecastle.backtest._margin import affordable
+from forecastle.backtest._orders import cancel_all, cancel_brackets, cancel_group, end, make_brackets
+from forecastle.compiled import inner
+
+
+@inner
+def write_fill(
+    book: Book, number: int, i: int, j: int, quantity: float, price: float, fee: float, slippage: float,
+    liquidation_fee: float, cause: int, maker: bool,
+) -> None:  # fmt: skip
+    """Note a fill and pay for it."""
+    fill = book.fill[book.counts[at.FILLS]]
+    book.counts[at.FILLS] += 1
+    fill[0], fill[1], fill[2], fill[3], fill[4] = number, i, j, quantity, price
+    fill[5], fill[6], fill[7], fill[8], fill[9] = fee, slippage, liquidation_fee, cause, 1.0 if maker else 0.0
+    book.money[at.CASH] -= quantity * price + fee + slippage + liquidation_fee
+    book.money[at.FEES] += fee
+    book.money[at.SLIPPAGE] += slippage
+    book.money[at.LIQUIDATION_FEES] += liquidation_fee
+
+
+@inner
+def hold(book: Book, j: int, quantity: float, closing: float, price: float) -> None:
+    """Change position, average entry and margin by a fill of which ``closing`` units close."""
+    before = book.held[at.POSITION, j]
+    opening = abs(quantity) - closing
+    stays = abs(before) - closing
+    if closing > 0.0:
+        book.held[at.MARGIN, j] *= stays / abs(before)
+    if opening > 0.0:
+        book.held[at.ENTRY, j] = (
+            (stays * book.held[at.ENTRY, j] + opening * price) / (stays + opening) if stays > 0.0 else price
+        )
+        book.held[at.MARGIN, j] += opening * price / book.rules[at.R_LEVERAGE]
+    after = before + quantity
+    if abs(after) <= at.ROUNDING * max(abs(before), abs(quantity)):
+        after = 0.0
+    book.held[at.POSITION, j] = after
+    if after == 0.0:
+        book.held[at.MARGIN, j] = 0.0
+
+
+@inner
+def execute(book: Book, number: int, i: int, price: float, maker: bool) -> None:
+    """Fill an order that fires at ``price``, as far as volume and money allow."""
+    order = book.order[number]
+    j = int(order[1])
+    book.held[at.PRICE, j] = price
+    held, side = book.held[at.POSITION, j], order[at.SIDE]
+    asked = abs(order[at.LEFT])
+    if order[at.REDUCE] == 1.0:
+        if held * side >= 0.0:
+            end(book, number, i, at.CANCELLED, at.NO_POSITION)
+            return
+        asked = abs(held) if order[at.BRACKET] == 1.0 else min(asked, abs(held))
+    kind = int(order[at.NOW])
+    if kind == at.STOP or kind == at.TRAILING:
+        order[at.NOW] = at.MARKET  # it has fired: what volume leaves of it goes on at the next open
+    size = min(asked, book.held[at.ROOM, j])
+    if size < asked:
+        order[at.SKIPPED] = i
+    if size <= 0.0:
+        return
+    slips = kind != at.LIMIT and kind != at.TAKE
+    rate = book.rules[at.R_MAKER] if maker else book.rules[at.R_TAKER]
+    closing = min(size, abs(held)) if held * side < 0.0 else 0.0
+    if closing > 0.0 and abs(size - abs(held)) <= at.ROUNDING * size:
+        size = closing = abs(held)
+    opening, reason = size - closing, at.NO_REASON
+    if opening > 0.0 and book.rules[at.R_ACCOUNT] == at.IN_CASH and side < 0.0:
+        opening, reason = 0.0, at.NO_SHORT
+    if opening > 0.0:
+        share = slippage_share(book, j, size) if slips else 0.0
+        cost = (share * size * price + fee_of(book, rate, side * size, price, share)) / (size * price)
+        most = affordable(book, j, price, 0.0 if closing > 0.0 else held, cost)
+        if most * (1.0 + at.GRACE) < opening:
+            opening, reason = most if most > at.GRACE * opening else 0.0, at.NO_MARGIN
+    if reason != at.NO_REASON:
+        size = closing + opening
+        if size == 0.0:
+            end(book, number, i, at.REJECTED, reason)
+            return
+    share = slippage_share(book, j, size) if slips else 0.0
+    fee = fee_of(book, rate, side * size, price, share)
+    cause = int(order[at.KIND])
+    write_fill(book, number, i, j, side * size, price, fee, share * size * price, 0.0, cause, maker)
+    hold(book, j, side * size, closing, price)
+    book.held[at.ROOM, j] -= size
+    first = order[at.FILLED] == 0.0
+    order[at.FILLED] += side * size
+    order[at.LEFT] -= side * size
+    _after(book, number, i, j, price, held, opening, reason, first)
+
+
+@inner
+def _after(
+    book: Book, number: int, i: int, j: int, price: float, held: float, opening: float, reason: int, first: bool
+) -> None:
+    """Let a fill act on its order, on brackets and on groups."""
+    order = book.order[number]
+    position = book.held[at.POSITION, j]
+    bracket = order[at.BRACKET] == 1.0
+    done = position == 0.0 if bracket else abs(order[at.LEFT]) <= at.ROUNDING * abs(order[at.QUANTITY])
+    if done:
+        end(book, number, i, at.DONE, at.NO_REASON)
+    elif reason != at.NO_REASON or (order[at.REDUCE] == 1.0 and position == 0.0):
+        end(book, number, i, at.CANCELLED, at.REDUCED)
+    if bracket and order[at.KIND] != at.TAKE:
+        cancel_brackets(book, j, i, at.BY_OCO, number)
+    if held != 0.0 and position * held <= 0.0:
+        cancel_brackets(book, j, i, at.FLAT, -1)
+    if first and order[at.OCO] > 0.0:
+        cancel_group(book, number, i)
+    if opening > 0.0 and order[at.MADE] == 0.0:
+        make_brackets(book, number, i, j, price)
+
+
+@inner
+def liquidate(book: Book, i: int, j: int, price: float) -> None:
+    """Close a position as the venue does: all of it, whatever the volume, with its fee; every order of it dies."""
+    book.held[at.PRICE, j] = price
+    quantity = -book.held[at.POSITION, j]
+    size = abs(quantity)
+    share = slippage_share(book, j, size)
+    fee = fee_of(book, book.rules[at.R_TAKER], quantity, price, share)
+    slippage, own = share * size * price, book.rules[at.R_LIQUIDATION_FEE] * size * price
+    if book.rules[at.R_ACCOUNT] == at.ISOLATED:
+        rest = (
+            book.held[at.MARGIN, j]
+            + book.held[at.POSITION, j] * (price - book.held[at.ENTRY, j])
+            - fee
+            - slippage
+            - own
+        )
+        if rest < 0.0:
+            book.money[at.INSURANCE] -= rest
+            book.money[at.CASH] -= rest
+    write_fill(book, -1, i, j, quantity, price, fee, slippage, own, at.LIQUIDATION, False)
+    hold(book, j, quantity, size, price)
+    book.counts[at.LIQUIDATIONS] += 1
+    book.counts[at.HIT_NOW] = 1
+    cancel_all(book, j, i, at.LIQUIDATED)
+
+
+@inner
+def close_out(book: Book, i: int, j: int) -> None:
+    """Close a position at its last price as by a market order."""
+    quantity, price = -book.held[at.POSITION, j], book.held[at.PRICE, j]
+    share = slippage_share(book, j, abs(quantity))
+    fee = fee_of(book, book.rules[at.R_TAKER], quantity, price, share)
+    write_fill(book, -1, i, j, quantity, price, fee, share * abs(quantity) * price, 0.0, at.AT_END, False)
+    hold(book, j, quantity, abs(quantity), price)
+
+
+@inner
+def fires_at(order_kind: int, side: float, limit: float, trigger: float, price: float, best: bool) -> bool:
+    """Return whether a market, limit, take, stop or stop-limit order fires at a price where the path stands."""
+    if order_kind == at.MARKET:
+        return True
+    if order_kind == at.LIMIT or order_kind == at.TAKE:
+        return side * price <= side * limit if best else side * price < side * limit
+    if order_kind == at.STOP or order_kind == at.STOP_LIMIT:
+        return side * price >= side * trigger
+    return False

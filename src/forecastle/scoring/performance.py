@@ -1,0 +1,147 @@
+"""What a strategy earned and what it was like: each figure with one definition, or with the reason why it has none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from forecastle.errors import DataInvalid
+from forecastle.nouns.scorecard import Ratio
+from forecastle.scoring import _equity as at
+from forecastle.scoring.trading import FEWEST
+
+FloatArray = npt.NDArray[np.float64]
+FIGURES = {
+    "total_return": "Final equity over the cash at the beginning, less one.",
+    "cagr": "exp(sum of log returns / years) - 1.",
+    "volatility": "Standard deviation (n - 1) of log returns times the root of periods a year.",
+    "sharpe": "Mean over standard deviation (n - 1) of log returns times the root of periods a year.",
+    "sortino": "Mean over root mean square of the log returns below zero (over all periods), times the same root.",
+    "max_drawdown": "Deepest fall of equity from a high before it, a share of that high.",
+    "drawdown_bars": "Most bars from a high of equity to the next, or to the end.",
+    "mar": "CAGR over the deepest drawdown, of the whole time.",
+    "calmar": "The same of the last three years.",
+    "tail_ratio": "95 % quantile of log returns over the absolute 5 % quantile.",
+    "exposure": "Share of bars with a position at their close.",
+    "gross_exposure": "Mean of the gross notional over equity.",
+    "largest_exposure": "Largest gross notional over equity at a close.",
+    "trades": "Round trips that were closed.",
+    "win_rate": "Share of closed round trips that earned more than their own costs.",
+    "profit_factor": "Gains of the winning round trips over the losses of the others, after their costs.",
+    "mean_trade": "Mean gain of a closed round trip after its costs, over the notional it was opened with.",
+    "turnover": "Notional traded over the mean equity, a year.",
+}
+"""The figures and what they are."""
+YEARS_OF_CALMAR = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Performance:
+    """Figures by name, and the log returns of equity, (bars,), that they are of."""
+
+    figures: Mapping[str, Ratio]
+    returns: FloatArray
+    periods_per_year: float
+
+
+def performance(
+    equity: FloatArray,
+    start: float,
+    position: FloatArray,
+    close: FloatArray,
+    trades: FloatArray,
+    traded: float,
+    periods_per_year: float,
+) -> Performance:
+    """Return the figures of :data:`FIGURES`.
+
+    ``equity`` (bars,) after ``start``; ``position`` and ``close`` (bars, instruments); ``trades`` (round trips, 3):
+    gain, costs, notional opened, of those that are closed; ``traded`` the notional of all fills. Returns are log
+    returns. Figures of fewer than 20 periods, of equity that never changes, or that fell to zero, are None with the
+    reason. Raises ``DataInvalid`` for NaN in equity.
+    """
+    if not np.isfinite(equity).all() or not start > 0.0:
+        raise DataInvalid("The equity is not finite.", "Each bar has a value.", "Mend the prices.")
+    returns = np.empty(equity.size)
+    moments = at.equity_moments(equity, start, position, close, returns)
+    found = {"total_return": _of("total_return", equity[-1] / start - 1.0, "" if equity.size else "there are no bars")}
+    found |= _of_returns(moments, returns, equity, start, periods_per_year)
+    found |= _of_trades(trades)
+    years = equity.size / periods_per_year
+    mean = float(equity.mean()) if equity.size else 0.0
+    lacking = _short(equity.size) or ("" if mean > 0.0 else "equity is not above zero on average")
+    found["turnover"] = _of("turnover", 0.0 if lacking else traded / mean / years, lacking)
+    return Performance({name: found[name] for name in FIGURES}, returns, periods_per_year)
+
+
+def _of(name: str, value: float, lacking: str = "") -> Ratio:
+    return Ratio(name, None, lacking) if lacking else Ratio(name, float(value))
+
+
+def _short(n: int) -> str:
+    return f"{n} periods; {FEWEST} are needed" if n < FEWEST else ""
+
+
+def _of_returns(
+    moments: FloatArray, returns: FloatArray, equity: FloatArray, start: float, yearly: float
+) -> dict[str, Ratio]:
+    n = equity.size
+    lost = "" if moments[at.LOWEST] > 0.0 else "equity fell to zero"
+    lacking = lost or _short(n)
+    still = lacking or ("" if float(np.ptp(returns)) > 0.0 else "the returns do not vary")
+    root, growth = math.sqrt(yearly), math.expm1(moments[at.TOTAL] * yearly / n) if n and not lost else 0.0
+    fall = moments[at.DRAWDOWN]
+    none_below = still or ("" if moments[at.DOWNSIDE] > 0.0 else "no period fell")
+    no_fall = lacking or ("" if fall > 0.0 else "there was no drawdown")
+    spread, down = max(moments[at.SPREAD], 1e-300), max(moments[at.DOWNSIDE], 1e-300)
+    return {
+        "cagr": _of("cagr", growth, lacking),
+        "volatility": _of("volatility", moments[at.SPREAD] * root, lacking),
+        "sharpe": _of("sharpe", moments[at.MEAN] / spread * root, still),
+        "sortino": _of("sortino", moments[at.MEAN] / down * root, none_below),
+        "max_drawdown": Ratio("max_drawdown", 1.0) if lost else _of("max_drawdown", fall),
+        "drawdown_bars": _of("drawdown_bars", moments[at.UNDER_WATER], lost),
+        "mar": _of("mar", growth / max(fall, 1e-300), no_fall),
+        "calmar": _calmar(equity, start, yearly, lost),
+        "tail_ratio": _tails(returns, still),
+        "exposure": _of("exposure", moments[at.INVESTED], lost),
+        "gross_exposure": _of("gross_exposure", moments[at.GROSS], lost),
+        "largest_exposure": _of("largest_exposure", moments[at.LARGEST], lost),
+    }
+
+
+def _calmar(equity: FloatArray, start: float, yearly: float, lost: str) -> Ratio:
+    bars = round(YEARS_OF_CALMAR * yearly)
+    if lost or equity.size < bars:
+        return _of("calmar", 0.0, lost or f"{equity.size / yearly:.2g} years; {YEARS_OF_CALMAR} are needed")
+    last = np.concatenate([[start if equity.size == bars else equity[-bars - 1]], equity[-bars:]])
+    fall = float((1.0 - last / np.maximum.accumulate(last)).max())
+    growth = (last[-1] / last[0]) ** (1.0 / YEARS_OF_CALMAR) - 1.0
+    return _of("calmar", growth / max(fall, 1e-300), "" if fall > 0.0 else "there was no drawdown")
+
+
+def _tails(returns: FloatArray, lacking: str) -> Ratio:
+    """Return the ratio of quantiles, interpolated between order statistics as numpy does."""
+    if lacking:
+        return _of("tail_ratio", 0.0, lacking)
+    low, high = np.quantile(returns, [0.05, 0.95])
+    return _of("tail_ratio", high / abs(low) if low else 0.0, "" if low else "the 5 % quantile is zero")
+
+
+def _of_trades(trades: FloatArray) -> dict[str, Ratio]:
+    net = trades[:, 0] - trades[:, 1]
+    none = "" if net.size else "no round trip was closed"
+    lost = float(-net[net <= 0.0].sum())
+    gained = float(net[net > 0.0].sum())
+    return {
+        "trades": Ratio("trades", float(net.size)),
+        "win_rate": _of("win_rate", 0.0 if none else float((net > 0.0).mean()), none),
+        "profit_factor": _of(
+            "profit_factor", gained / max(lost, 1e-300), none or ("" if lost > 0.0 else "no round trip lost")
+        ),
+        "mean_trade": _of("mean_trade", 0.0 if none else float((net / trades[:, 2]).mean()), none),
+    }
