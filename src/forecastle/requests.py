@@ -179,6 +179,13 @@ class TrainRequest(Request):
     open_holdout: str | None = Field(default=None, min_length=1)
 
 
+class BacktestRequest(Request):
+    """Which strategy to trade over the past: a configuration file, and why a hold-out may be looked at."""
+
+    config: Path
+    open_holdout: str | None = Field(default=None, min_length=1)
+
+
 class PredictRequest(Request):
     """The latest forecast of the served model of a series, or of the one named; ``horizon`` where it has several."""
 

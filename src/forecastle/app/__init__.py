@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from forecastle.app import (
+        backtest,
         build_features,
         compare,
         compare_experiments,
@@ -34,13 +35,17 @@ if TYPE_CHECKING:
         saved,
         search,
         snapshot,
+        stress,
+        sweep,
         sync,
         train,
         trials,
         tune,
+        walk_forward,
     )
 
 __all__ = [
+    "backtest",
     "build_features",
     "compare",
     "compare_experiments",
@@ -68,8 +73,11 @@ __all__ = [
     "saved",
     "search",
     "snapshot",
+    "stress",
+    "sweep",
     "sync",
     "train",
     "trials",
     "tune",
+    "walk_forward",
 ]

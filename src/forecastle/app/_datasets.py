@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from forecastle.app._feature_inputs import hash_of, inputs_of
+from forecastle.app._held_out import Looked, before_locks
 from forecastle.errors import DataInvalid, DataMissing, RequestInvalid
 from forecastle.experiments.data_span import DataSpan
 from forecastle.experiments.evaluate import with_noise
-from forecastle.experiments.holdout import HoldoutLog, Lock
 from forecastle.experiments.spec import TrainConfig
 from forecastle.features import Feature, catalogue, compute, features_of
 from forecastle.nouns import FeatureFrame, Fold, History, Instrument
@@ -46,14 +46,6 @@ class Series:
         return f"{self.instrument} h{self.horizon}"
 
 
-@dataclass(frozen=True)
-class Looked:
-    """What was done about hold-outs: the locks that cut the data, and those that were opened."""
-
-    cut: tuple[Lock, ...] = ()
-    opened: tuple[Lock, ...] = ()
-
-
 def series_of(
     workspace: Workspace, config: TrainConfig, instrument: Instrument, opening: str | None = None
 ) -> tuple[list[Series], Looked]:
@@ -65,7 +57,7 @@ def series_of(
     features = _features(config)
     request = FeaturesRequest(instrument=instrument, timeframe=config.data.timeframe, source=config.data.source)
     history = inputs_of(workspace, request, features)
-    history, looked = _before_locks(workspace, config, history, opening)
+    history, looked = before_locks(workspace, config.data, config.plain, history, opening)
     frame = _frame(config, history, features)
     frame = _rows(config, frame)
     span = DataSpan((instrument.id,), config.data.timeframe, history.candles.source, frame.start, history.candles.end,
@@ -119,28 +111,6 @@ def _rows(config: TrainConfig, frame: FeatureFrame) -> FeatureFrame:
             "The candles are too few, or begin after data.start.", "Fetch more of them, or shorten features.warm_up.",
         )  # fmt: skip
     return frame
-
-
-def _before_locks(
-    workspace: Workspace, config: TrainConfig, history: History, opening: str | None
-) -> tuple[History, Looked]:
-    candles = history.candles
-    end = min(filter(None, (config.data.end, candles.end)))
-    if end <= candles.start:
-        raise DataMissing(
-            f"{candles.instrument} has no candle before {end:%Y-%m-%d}.", f"They begin {candles.start:%Y-%m-%d}.",
-            "Choose a later data.end.",
-        )  # fmt: skip
-    span = DataSpan((candles.instrument.id,), candles.timeframe, candles.source, candles.start, end)
-    log = HoldoutLog(workspace.settings.home, workspace.clock)
-    locks = tuple(log.locks_over(span))
-    if not locks:
-        return history.until(end), Looked()
-    if opening is not None:
-        for lock in locks:
-            log.open(lock, opening, config.plain)
-        return history.until(end), Looked(opened=locks)
-    return history.until(log.cut(span).end), Looked(cut=locks)
 
 
 def _refuse_unfit(instrument: Instrument, dataset: Dataset) -> None:

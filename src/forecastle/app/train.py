@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from forecastle.app._datasets import Looked, Series, series_of
+from forecastle.app._datasets import Series, series_of
+from forecastle.app._held_out import Looked
 from forecastle.app._kept_models import keep_model
 from forecastle.app._kept_run import keep_run
 from forecastle.app._scored import Scored, losses_of, scored

@@ -65,6 +65,13 @@ def advance(first: int, last: int, bars: Bars, wishes: Wishes, rows: Rows, book:
     return last
 
 
+@compiled
+def decide_now(bars: Bars, wishes: Wishes, rows: Rows, book: Book, i: int) -> None:
+    """Turn wishes that were written after the close of bar i into orders."""
+    _look(bars, book, i)
+    decide(wishes, rows, book, i)
+
+
 @inner
 def _lent(bars: Bars, wishes: Wishes, rows: Rows, book: Book, path: Path) -> tuple[Bars, Wishes, Rows, Book, Path]:
     """Return the same tables for the time of a call, which holds them."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from forecastle.backtest import _book
 from forecastle.backtest._book import Bars, Book, Path, Rows, Wishes
-from forecastle.backtest._loop import advance
+from forecastle.backtest._loop import advance, decide_now
 from forecastle.backtest.account import Account
 from forecastle.backtest.costs import Costs
 from forecastle.backtest.execution import Execution
@@ -80,6 +80,14 @@ class Run:
                 self.book = _book.enlarged(
                     self.book, max(least, self.book.order.shape[0]), max(least, self.book.fill.shape[0])
                 )
+
+    def decide(self, bar: int) -> None:
+        """Turn what was wished of ``bar``, the last that was traded, into orders."""
+        decide_now(self._bars, self.wishes, self._rows, self.book, bar)
+
+    def state(self, bar: int) -> tuple[FloatArray, float]:
+        """Return the positions in units, (instruments,), and the equity at the close of a bar that was traded."""
+        return self.path.position[bar].copy(), float(self.path.equity[bar])
 
     def result(self) -> Simulated:
         """Return what came out of the bars so far."""

@@ -14,7 +14,7 @@ from forecastle.errors import NameUnknown
 
 @dataclass(frozen=True)
 class Venue:
-    """Fees in basis points of the notional, fees a unit in the quote currency, and margin; ``source`` of the figures."""
+    """Fees in basis points of the notional or in the quote currency a unit, and margin; ``source`` of the figures."""
 
     maker_bps: float
     taker_bps: float
@@ -49,7 +49,7 @@ VENUES: Mapping[str, Venue] = {
     "coinbase": Venue(40.0, 60.0, "coinbase.com, Advanced fees below 10,000 USD in 30 days"),
     "bybit": Venue(10.0, 10.0, "bybit.com, spot fees of non-VIP users"),
     "okx": Venue(8.0, 10.0, "okx.com, spot fees of regular users, level 1"),
-    "interactive_brokers": Venue(0.0, 0.0, "interactivebrokers.com, US stocks, fixed: 0.005 USD a share, at least 1 USD",
+    "interactive_brokers": Venue(0.0, 0.0, "interactivebrokers.com, US stocks, fixed prices",
                                  fee_per_unit=0.005, smallest_fee=1.0, tiers=REG_T, shorts=True),
     "zero_commission": Venue(0.0, 0.0, "brokers without commission; the spread is what it costs", tiers=REG_T,
                              shorts=True),

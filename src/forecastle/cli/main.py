@@ -8,6 +8,7 @@ import typer
 
 from forecastle import __version__
 from forecastle.cli import (
+    backtest,
     check,
     data,
     experiments,
@@ -55,6 +56,7 @@ features.add_to(root)
 check.add_to(root)
 volatility.add_to(root)
 train.add_to(root)
+backtest.add_to(root)
 experiments.add_to(root)
 trials.add_to(root)
 holdout.add_to(root)

@@ -235,8 +235,16 @@ def digest(document: Any) -> str:
 def load_config(path: Path) -> TrainConfig:
     """Return the configuration of a YAML file.
 
-    Raises ``DataMissing`` where it cannot be read, ``RequestInvalid`` where it is no YAML, has a key twice, a key
-    nobody knows, or a value out of bounds; the message names the key.
+    Raises as :func:`document_of`, and ``RequestInvalid`` for a key nobody knows, or a value out of bounds; the message
+    names the key.
+    """
+    return config_of(document_of(path))
+
+
+def document_of(path: Path) -> dict[str, Any]:
+    """Return the keys and values of a YAML file.
+
+    Raises ``DataMissing`` where it cannot be read, ``RequestInvalid`` where it is no YAML or has a key twice.
     """
     try:
         content = path.read_bytes()
@@ -257,12 +265,12 @@ def load_config(path: Path) -> TrainConfig:
         raise RequestInvalid(f"{path} is no YAML.", f"{told}.", "Mend it there; configs/ has examples.") from error
     if not isinstance(document, dict):
         raise RequestInvalid(f"{path} holds no keys.", "A configuration is a list of keys and values.", "See configs/.")
-    return config_of(document)
+    return {str(key): value for key, value in document.items()}
 
 
 def config_of(document: Mapping[str, Any]) -> TrainConfig:
     """Return the configuration of plain data; raises as :func:`load_config`."""
-    return build(TrainConfig, **{str(key): value for key, value in document.items()})
+    return build(TrainConfig, **document)
 
 
 class _Strict(yaml.SafeLoader):

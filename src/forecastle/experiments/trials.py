@@ -7,7 +7,7 @@ repeat: it is logged with its scores, and the series kept is that of the first r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,8 @@ from forecastle.sessions import Times
 FloatArray = npt.NDArray[np.float64]
 Kind = Literal["train", "tune", "backtest", "sweep"]
 Unit = Literal["return", "loss"]
+Tried = tuple[Mapping[str, Any], FloatArray, Mapping[str, float]]
+"""A configuration, its per-period numbers and its scores."""
 NOT_COUNTED = ("seed", "name", "objective", "owner", "notes")
 """Keys at the top of a configuration that make no other one: its words and its seed are left out."""
 _SPREAD = 1e-12
@@ -94,25 +96,50 @@ class TrialLog:
         side. Scores that are not finite are left out. Raises ``DataInvalid`` for NaN or moments out of order,
         ``RequestInvalid`` for a configuration that is no plain data, ``StorageUnwritable``.
         """
+        return self.register_all(kind, [(configuration, per_period, scores)], span, moments, unit, measure)[0]
+
+    def register_all(
+        self,
+        kind: Kind,
+        tried: Sequence[Tried],
+        span: DataSpan,
+        moments: Times,
+        unit: Unit,
+        measure: str = "",
+    ) -> list[Trial]:
+        """Log many configurations of one span at once, each with its per-period numbers and scores.
+
+        All have the same moments. Raises as :meth:`register`.
+        """
         for noun, name, known in (("kind of trial", kind, get_args(Kind)), ("unit", unit, get_args(Unit))):
             if name not in known:
                 raise NameUnknown(noun, name, known)
-        values, times = checked(per_period, moments, span)
-        counted = canonical(configuration)
-        key = digest({"configuration": counted, "span": span.document(), "unit": unit, "measure": measure})
-        line = {
-            "at": self._clock.now().isoformat(), "kind": kind, "key": key, "configuration": counted,
-            "configuration_hash": digest(counted), "span": span.document(), "unit": unit, "measure": measure,
-            "scores": {name: float(score) for name, score in scores.items() if np.isfinite(score)},
-            "rows": int(values.size),
-        }  # fmt: skip
+        about = {"kind": kind, "span": span.document(), "unit": unit, "measure": measure}
+        ready = [(self._line(one, about), *checked(one[1], moments, span)) for one in tried]
         with self._chain.writing() as pen:
-            first = next((entry for entry in pen.entries if entry["key"] == key), None)
-            if first is None:
-                line |= {"series_hash": write(self._folder / f"{key}.parquet", times, values), "repeats": None}
-            else:
-                line |= {"series_hash": first["series_hash"], "repeats": first["number"]}
-            return Trial.of(pen.append(line))
+            first = {entry["key"]: entry for entry in reversed(pen.entries)}
+            for number, (line, values, times) in enumerate(ready, len(pen.entries) + 1):
+                known = first.get(line["key"])
+                if known is None:
+                    kept = write(self._folder / f"{line['key']}.parquet", times, values)
+                    line |= {"series_hash": kept, "repeats": None}
+                    first[line["key"]] = {**line, "number": number}
+                else:
+                    line |= {"series_hash": known["series_hash"], "repeats": known["number"]}
+            return [Trial.of(entry) for entry in pen.append_all([line for line, _, _ in ready])]
+
+    def _line(self, tried: Tried, about: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the line of one configuration, but for its series."""
+        configuration, per_period, scores = tried
+        counted = canonical(configuration)
+        key = digest({"configuration": counted, **{name: about[name] for name in ("span", "unit", "measure")}})
+        return {
+            "at": self._clock.now().isoformat(), "kind": about["kind"], "key": key, "configuration": counted,
+            "configuration_hash": digest(counted), "span": about["span"], "unit": about["unit"],
+            "measure": about["measure"],
+            "scores": {name: float(score) for name, score in scores.items() if np.isfinite(score)},
+            "rows": int(np.size(per_period)),
+        }  # fmt: skip
 
     def trials(self, span: DataSpan | None = None) -> list[Trial]:
         """Return every line, repeats too, oldest first; with a span those that overlap it."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from forecastle.errors import DataInvalid
 from forecastle.nouns.scorecard import Ratio
 from forecastle.scoring import _equity as at
+from forecastle.scoring import bootstrap
 from forecastle.scoring.trading import FEWEST
 
 FloatArray = npt.NDArray[np.float64]
@@ -76,6 +77,57 @@ def performance(
     lacking = _short(equity.size) or ("" if mean > 0.0 else "equity is not above zero on average")
     found["turnover"] = _of("turnover", 0.0 if lacking else traded / mean / years, lacking)
     return Performance({name: found[name] for name in FIGURES}, returns, periods_per_year)
+
+
+def intervals(
+    returns: FloatArray, periods_per_year: float, level: float = 0.95, replications: int = 999, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Return percentile intervals of the figures that depend on returns alone, by the stationary bootstrap.
+
+    ``returns`` (bars,) are log returns of equity. Blocks are as long as the returns or their squares ask for
+    (:func:`~forecastle.scoring.bootstrap.block_length`). Empty for fewer than 20 returns or ones that do not vary.
+    Raises ``DataInvalid`` for NaN.
+    """
+    r = np.asarray(returns, dtype=np.float64)
+    if not np.isfinite(r).all():
+        raise DataInvalid("The returns are not finite.", "Each bar has one.", "Mend the equity.")
+    if r.size < FEWEST or float(np.ptp(r)) == 0.0:
+        return {}
+    block = max(bootstrap.block_length(r), bootstrap.block_length(np.square(r - r.mean())))
+    draw = np.random.default_rng(seed)
+    step = max(bootstrap.CHUNK // r.size, 1)
+    drawn = [
+        _drawn(r[bootstrap.resampled(r.size, block, min(step, replications - first), draw)], periods_per_year)
+        for first in range(0, replications, step)
+    ]
+    tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
+    found = {}
+    for name in drawn[0]:
+        values = np.concatenate([part[name] for part in drawn])
+        values = values[np.isfinite(values)]
+        if values.size:
+            low, high = np.quantile(values, tails)
+            found[name] = (float(low), float(high))
+    return found
+
+
+def _drawn(r: FloatArray, yearly: float) -> dict[str, FloatArray]:
+    """Return the figures of each row of returns, NaN where one is not defined."""
+    root, total = math.sqrt(yearly), r.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread, down = r.std(axis=1, ddof=1), np.sqrt(np.square(np.minimum(r, 0.0)).mean(axis=1))
+        mean = total / r.shape[1]
+        sharpe, sortino = mean / spread * root, mean / down * root
+    level = np.cumsum(r, axis=1)
+    high = np.maximum.accumulate(np.maximum(level, 0.0), axis=1)
+    fall = -np.expm1((level - high).min(axis=1))
+    growth = np.expm1(mean * yearly)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mar = np.where(fall > 0.0, growth / fall, np.nan)
+    return {
+        "total_return": np.expm1(total), "cagr": growth, "volatility": spread * root, "sharpe": sharpe,
+        "sortino": sortino, "max_drawdown": fall, "mar": mar,
+    }  # fmt: skip
 
 
 def _of(name: str, value: float, lacking: str = "") -> Ratio:
