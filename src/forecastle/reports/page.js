@@ -28,9 +28,16 @@
     return points;
   }
 
+  // What of a trace names a column: a candlestick has four prices, a mark has its words.
+  const COLUMNS = ["x", "y", "open", "high", "low", "close", "text"];
+
   function trace(spec, columns) {
-    const { stem, x, y, ...rest } = spec;
-    const points = stem ? stems(columns[x], columns[y]) : { x: columns[x], y: columns[y] };
+    const { stem, ...rest } = spec;
+    const points = stem ? stems(columns[rest.x], columns[rest.y]) : {};
+    for (const name of COLUMNS) {
+      if (name in rest && !(name in points)) points[name] = columns[rest[name]];
+      delete rest[name];
+    }
     return { ...resolved(rest), ...points };
   }
 

@@ -11,6 +11,7 @@ from forecastle.nouns import Finding
 from forecastle.nouns.candles import PRICES
 from forecastle.nouns.findings import QualityDetail
 from forecastle.reports._html import Column, Markup, Row, badge, join, moment, significant, table, tag
+from forecastle.reports._listing import cell
 from forecastle.reports._page import page
 from forecastle.reports._quality_charts import charts
 
@@ -49,7 +50,7 @@ def quality_html(detail: QualityDetail) -> str:
 def quality_markdown(detail: QualityDetail) -> str:
     """Return the quality of one series as Markdown; the same input gives the same bytes."""
     report = detail.report
-    facts = "\n".join(f"- {name}: {_cell(value)}" for name, value in _facts_of(detail).items())
+    facts = "\n".join(f"- {name}: {cell(value)}" for name, value in _facts_of(detail).items())
     head = [f"# {_name(detail)}: quality", verdict(detail), facts]
     findings = [_finding_cells(f) for f in report.findings]
     sections: list[tuple[str, Sequence[str], Sequence[Sequence[str]], int]] = [
@@ -187,14 +188,6 @@ def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], total: int)
     if not rows:
         return "None."
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    lines += [f"| {' | '.join(_cell(c) for c in row)} |" for row in rows]
+    lines += [f"| {' | '.join(cell(c) for c in row)} |" for row in rows]
     more = [f"\n{total - len(rows):,} more."] if total > len(rows) else []
     return "\n".join([*lines, *more])
-
-
-def _cell(text: str) -> str:
-    """Return text that cannot end its cell nor start markup."""
-    plain = " ".join(text.split())
-    for sign in ("\\", "|", "<", "`", "[", "*"):
-        plain = plain.replace(sign, f"\\{sign}")
-    return plain
