@@ -10,10 +10,13 @@ Every name loads on use, so that importing the package costs next to nothing.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forecastle import errors, features, scoring
+    from forecastle import errors, features, scoring, strategies
+    from forecastle.app.backtest_candles import BacktestRun, backtest
     from forecastle.app.build_features import load_features
     from forecastle.app.history import load_history
     from forecastle.app.look import load_candles as load
@@ -25,8 +28,10 @@ if TYPE_CHECKING:
     from forecastle.models.naive import Historical, RandomWalk
     from forecastle.models.rolling_garch import rolling_garch
     from forecastle.nouns import Candles, FeatureFrame, Forecast, History, Instrument, RollingForecast
+    from forecastle.nouns.signal import Signal
 
 _PLACES = {
+    "BacktestRun": "forecastle.app.backtest_candles:BacktestRun",
     "Candles": "forecastle.nouns:Candles",
     "Ewma": "forecastle.models.ewma:Ewma",
     "FeatureFrame": "forecastle.nouns:FeatureFrame",
@@ -37,6 +42,8 @@ _PLACES = {
     "Instrument": "forecastle.nouns:Instrument",
     "RandomWalk": "forecastle.models.naive:RandomWalk",
     "RollingForecast": "forecastle.nouns:RollingForecast",
+    "Signal": "forecastle.nouns.signal:Signal",
+    "backtest": "forecastle.app.backtest_candles:backtest",
     "load": "forecastle.app.look:load_candles",
     "load_features": "forecastle.app.build_features:load_features",
     "load_history": "forecastle.app.history:load_history",
@@ -45,10 +52,11 @@ _PLACES = {
     "rolling_garch": "forecastle.models.rolling_garch:rolling_garch",
     "search_garch": "forecastle.app.search:search_garch",
 }
-_MODULES = ("errors", "features", "scoring")
+_MODULES = ("errors", "features", "scoring", "strategies")
 
 __version__ = "0.1.0"
 __all__ = [
+    "BacktestRun",
     "Candles",
     "Ewma",
     "FeatureFrame",
@@ -59,6 +67,8 @@ __all__ = [
     "Instrument",
     "RandomWalk",
     "RollingForecast",
+    "Signal",
+    "backtest",
     "errors",
     "features",
     "load",
@@ -69,7 +79,29 @@ __all__ = [
     "rolling_garch",
     "scoring",
     "search_garch",
+    "strategies",
 ]
+
+
+class _Backtest(ModuleType):
+    """The part ``forecastle.backtest``, which can also be called: ``fc.backtest(candles, strategy)``.
+
+    Importing a part sets it as an attribute here, over the function of the same name.
+    """
+
+    def __call__(self, *words: Any, **named: Any) -> Any:
+        """Trade a strategy on candles: :func:`forecastle.app.backtest_candles.backtest`."""
+        return importlib.import_module("forecastle.app.backtest_candles").backtest(*words, **named)
+
+
+class _Face(ModuleType):
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "backtest" and isinstance(value, ModuleType):
+            value.__class__ = _Backtest
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face
 
 
 def __getattr__(name: str) -> Any:

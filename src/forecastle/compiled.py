@@ -22,13 +22,16 @@ _INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, 
 _SPLICED: dict[str, Any] = {"inline": "always", **_OPTIONS}
 
 
+_USE = b"from forecastle.%s import" % b"compiled"
+
+
 def _digest_of_sources() -> str:
-    """Return a hash of every file of the folders that hold compiled code: constants may stand beside it."""
+    """Return a hash of this file and of those in folders that hold compiled code: constants may stand beside it."""
     found: dict[Path, list[bytes]] = {}
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         found.setdefault(path.parent, []).append(path.read_bytes())
-    held = [texts for texts in found.values() if any(b"compiled import" in text for text in texts)]
-    return hashlib.sha256(b"".join(b"".join(texts) for texts in held)).hexdigest()
+    held = [b"".join(texts) for texts in found.values() if any(_USE in text for text in texts)]
+    return hashlib.sha256(Path(__file__).read_bytes() + b"".join(held)).hexdigest()
 
 
 _SOURCES = _digest_of_sources()

@@ -207,6 +207,15 @@ class LeaksRequest(Request):
     seed: int = Field(default=0, ge=0)
 
 
+class StrategyLeaksRequest(Request):
+    """An audit of the strategy of a configuration, over its last ``bars``."""
+
+    config: Path
+    bars: int = Field(default=600, ge=100, le=20_000)
+    cuts: int = Field(default=200, ge=1, le=10_000)
+    seed: int = Field(default=0, ge=0)
+
+
 class FetchRequest(SpanRequest):
     """Candles of sources into the lake; a source is asked where those before it fail or do not have them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,17 +48,24 @@ class Series:
 
 
 def series_of(
-    workspace: Workspace, config: TrainConfig, instrument: Instrument, opening: str | None = None
+    workspace: Workspace,
+    config: TrainConfig,
+    instrument: Instrument,
+    opening: str | None = None,
+    changed: Callable[[History], History] | None = None,
 ) -> tuple[list[Series], Looked]:
     """Return a series for each horizon of the configuration, of one instrument.
 
-    What is held out is cut off, unless ``opening`` says why it is looked at: that is counted. Raises ``DataMissing``,
+    What is held out is cut off, unless ``opening`` says why it is looked at: that is counted. ``changed`` is what an
+    audit does to the history before anything is computed of it. Raises ``DataMissing``,
     ``DataInvalid`` where the rows are too few or of one class.
     """
     features = _features(config)
     request = FeaturesRequest(instrument=instrument, timeframe=config.data.timeframe, source=config.data.source)
     history = inputs_of(workspace, request, features)
     history, looked = before_locks(workspace, config.data, config.plain, history, opening)
+    if changed is not None:
+        history = changed(history)
     frame = _frame(config, history, features)
     frame = _rows(config, frame)
     span = DataSpan((instrument.id,), config.data.timeframe, history.candles.source, frame.start, history.candles.end,

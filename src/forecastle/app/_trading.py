@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,6 +38,7 @@ DECAY = 0.94
 WARM = 20
 """Returns after which it is believed."""
 EIGHT_HOURS = np.timedelta64(8, "h")
+NOTHING_DUE: tuple[Times, FloatArray] = (np.array([], dtype="datetime64[us]"), np.array([]))
 STOCK_BORROW_BPS, STOCK_INTEREST_BPS = 50.0, 500.0
 """A year, of stocks, where the configuration says nothing: an easy-to-borrow share, and a margin loan."""
 SIZE = "sizing."
@@ -61,7 +62,9 @@ class Setup:
     span: DataSpan
     looked: Looked = NOTHING_HELD_OUT
     notes: tuple[str, ...] = ()
-    windows: tuple[Any, ...] = field(default=())
+    strategy: Any = None
+    """A strategy and a sizing that stand in for those of the configuration: of the Python face."""
+    sizing: Any = None
 
     @property
     def market(self) -> Market:
@@ -86,9 +89,16 @@ def setup_of(workspace: Workspace, config: BacktestConfig, opening: str | None =
 
 
 def of_histories(
-    workspace: Workspace, config: BacktestConfig, histories: tuple[History, ...], looked: Looked = NOTHING_HELD_OUT
+    workspace: Workspace | None,
+    config: BacktestConfig,
+    histories: tuple[History, ...],
+    looked: Looked = NOTHING_HELD_OUT,
+    needs: Sequence[str] | None = None,
 ) -> Setup:
-    """Return the setup on histories as they are: what a stress scenario changes is them."""
+    """Return the setup on histories as they are: what a stress scenario changes is them.
+
+    ``needs`` are features by name, those of the configuration's strategy where left out.
+    """
     candles = [h.candles for h in histories]
     whole = Market.of(candles)
     start = config.data.start
@@ -106,8 +116,9 @@ def of_histories(
     account = _account(config, venue)
     funding, notes = _funding(workspace, config, whole)
     costs = _costs(config, venue, yearly, None if funding is None else funding[first:])
+    columns = _columns(_needs(config) if needs is None else needs, histories, whole, first)
     seen = Seen(
-        whole.rows(first, len(whole)), _columns(config, histories, whole, first), ewma(whole)[first:], None, yearly,
+        whole.rows(first, len(whole)), columns, ewma(whole)[first:], None, yearly,
         2.0 * (costs.taker + costs.half_spread),
     )  # fmt: skip
     sources = ",".join(dict.fromkeys(c.source for c in candles))
@@ -119,7 +130,7 @@ def of_histories(
 
 def trade(setup: Setup, settings: Mapping[str, Any] | None = None, **changed: Any) -> tuple[Simulated, Signals]:
     """Run the strategy with other settings, or with another account, costs or execution; return its signals too."""
-    strategy = strategy_of(setup.config, settings)
+    strategy = setup.strategy if setup.strategy is not None else strategy_of(setup.config, settings)
     account, costs, execution = (
         changed.get(name) or getattr(setup, name) for name in ("account", "costs", "execution")
     )  # fmt: skip
@@ -131,8 +142,9 @@ def trade(setup: Setup, settings: Mapping[str, Any] | None = None, **changed: An
 
 def signals_of(setup: Setup, settings: Mapping[str, Any] | None = None) -> Signals:
     """Return the sized wishes of a strategy that is not a class of one's own."""
-    wish = strategy_of(setup.config, settings).wish(setup.seen)
-    found: Signals = sizing_of(setup.config, settings).size(wish, setup.seen)
+    strategy = setup.strategy if setup.strategy is not None else strategy_of(setup.config, settings)
+    sizing = setup.sizing if setup.sizing is not None else sizing_of(setup.config, settings)
+    found: Signals = sizing.size(strategy.wish(setup.seen), setup.seen)
     return found
 
 
@@ -167,7 +179,9 @@ def _of_file(settings: Mapping[str, Any]) -> Decides:
         )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    classes = {n: c for n, c in inspect.getmembers(module, inspect.isclass) if hasattr(c, "decide")}
+    classes = {
+        n: c for n, c in inspect.getmembers(module, inspect.isclass) if hasattr(c, "decide") or hasattr(c, "wish")
+    }
     if name not in classes:
         raise NameUnknown(f"strategy class of {file.name}", name, classes)
     try:
@@ -198,9 +212,8 @@ def strategy_needs(config: BacktestConfig, settings: Mapping[str, Any] | None = 
     return tuple(str(name) for name in needs)
 
 
-def _columns(config: BacktestConfig, histories: Sequence[History], market: Market, first: int) -> dict[str, FloatArray]:
+def _columns(names: Sequence[str], histories: Sequence[History], market: Market, first: int) -> dict[str, FloatArray]:
     """Return the features at each close of the market, (bars, instruments), from row ``first`` on."""
-    names = _needs(config)
     if not names:
         return {}
     found: dict[str, FloatArray] = {}
@@ -211,6 +224,16 @@ def _columns(config: BacktestConfig, histories: Sequence[History], market: Marke
             column = found.setdefault(name, np.full((len(market), len(histories)), np.nan))
             column[rows, j] = frame.frame[name].to_numpy()
     return {name: values[first:] for name, values in found.items()}
+
+
+def columns_for(setup: Setup, settings: Mapping[str, Any]) -> dict[str, FloatArray]:
+    """Return the features of one set of settings at each close that is traded, (bars, instruments)."""
+    config = setup.config
+    strategy = config.strategy.model_copy(update={"settings": {**config.strategy.settings, **settings}})
+    other = config.model_copy(update={"strategy": strategy, "choose": {}, "sweep": {}})
+    whole = Market.of([h.candles for h in setup.histories])
+    columns = _columns(_needs(other), setup.histories, whole, setup.first)
+    return {name: values[: len(setup.market)] for name, values in columns.items()}
 
 
 def ewma(market: Market) -> FloatArray:
@@ -266,7 +289,9 @@ def _execution(config: BacktestConfig) -> Execution:
     return Execution(**told)
 
 
-def _funding(workspace: Workspace, config: BacktestConfig, market: Market) -> tuple[FloatArray | None, tuple[str, ...]]:
+def _funding(
+    workspace: Workspace | None, config: BacktestConfig, market: Market
+) -> tuple[FloatArray | None, tuple[str, ...]]:
     """Return the rates due at each open, and what has to be told of them."""
     if config.costs.funding == "none" or all(kind_of(i) != "perpetual" for i in config.data.instruments):
         return None, ()
@@ -274,7 +299,7 @@ def _funding(workspace: Workspace, config: BacktestConfig, market: Market) -> tu
     for j, instrument in enumerate(config.data.instruments):
         if kind_of(instrument) != "perpetual":
             continue
-        when, rates = _observed(workspace, instrument)
+        when, rates = _observed(workspace, instrument) if workspace is not None else NOTHING_DUE
         if not when.size:
             first = market.open_time[0].astype("datetime64[D]").astype("datetime64[us]")
             when = np.arange(first, market.close_time[-1], EIGHT_HOURS)
@@ -299,7 +324,7 @@ def at_opens(market: Market, column: int, when: Times, rates: FloatArray) -> Flo
 def _observed(workspace: Workspace, instrument: Instrument) -> tuple[Times, FloatArray]:
     sets = [o for o in workspace.lake.observation_sets() if (o.instrument, o.name) == (instrument.id, "funding_rate")]
     if not sets:
-        return np.array([], dtype="datetime64[us]"), np.array([])
+        return NOTHING_DUE
     best = max(sets, key=lambda o: o.rows)
     frame = workspace.lake.read_observations(instrument, "funding_rate", best.source).frame
     last = frame.group_by("about", maintain_order=True).last()

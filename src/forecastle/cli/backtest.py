@@ -144,13 +144,16 @@ def verdict(result: BacktestResult) -> str:
     words = f"Deflated Sharpe {_number(deflated)}: "
     words += "more than luck among so many tries" if (deflated or 0.0) > 0.95 else "no proof of an edge"
     if other is not None:
-        words += f"; its Sharpe ratio {own:.2f} is {'above' if own > other else 'not above'} that of holding, {other:.2f}"
+        words += (
+            f"; its Sharpe ratio {own:.2f} is {'above' if own > other else 'not above'} that of holding, {other:.2f}"
+        )
     return f"{words}. {tried}"
 
 
 def _figures(result: BacktestResult) -> RenderableType:
     rows = [
-        (name.replace("_", " "), _told(name, f), "" if f.low is None else f"{_value(name, f.low)} to {_value(name, f.high)}")
+        (name.replace("_", " "), _told(name, f), "" if f.low is None else f"{_value(name, f.low)} to "
+         f"{_value(name, f.high)}")
         for name, f in result.figures.items()
     ]  # fmt: skip
     market = result.market
@@ -162,7 +165,9 @@ def _figures(result: BacktestResult) -> RenderableType:
 
 def _beside(result: BacktestResult) -> RenderableType:
     rows = [_row("the strategy", result.figures)]
-    rows += [_row(b.name + ("" if b.p_value is None else f" (p = {b.p_value:.3f})"), b.figures) for b in result.benchmarks]
+    rows += [
+        _row(b.name + ("" if b.p_value is None else f" (p = {b.p_value:.3f})"), b.figures) for b in result.benchmarks
+    ]
     rows += [_row(r.name, r.figures) for r in result.readings]
     return show.table("Beside it", ("what", *(f">{n.replace('_', ' ')}" for n in BESIDE)), rows)
 
@@ -172,7 +177,9 @@ def _row(name: str, figures: Mapping[str, Figure]) -> tuple[str, ...]:
 
 
 def _costs(result: BacktestResult) -> str:
-    paid = ", ".join(f"{name.replace('_', ' ')} {value:,.2f}" for name, value in result.costs.items() if value)
+    paid = ", ".join(
+        f"{name.replace('_', ' ')} {value:,.2f}" for name, value in result.costs.items() if round(value, 2)
+    )
     return (f"{result.cash:,.2f} + gross {result.gross:,.2f} - costs ({paid or 'none'}) = "
             f"{float(result.equity[-1]):,.2f}")  # fmt: skip
 

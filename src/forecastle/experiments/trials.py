@@ -115,18 +115,19 @@ class TrialLog:
             if name not in known:
                 raise NameUnknown(noun, name, known)
         about = {"kind": kind, "span": span.document(), "unit": unit, "measure": measure}
-        ready = [(self._line(one, about), *checked(one[1], moments, span)) for one in tried]
+        lines = [self._line(one, about) for one in tried]
+        series = [checked(one[1], moments, span) for one in tried]
         with self._chain.writing() as pen:
-            first = {entry["key"]: entry for entry in reversed(pen.entries)}
-            for number, (line, values, times) in enumerate(ready, len(pen.entries) + 1):
-                known = first.get(line["key"])
-                if known is None:
+            first: dict[str, Mapping[str, Any]] = {entry["key"]: entry for entry in reversed(pen.entries)}
+            for number, (line, (values, times)) in enumerate(zip(lines, series, strict=True), len(pen.entries) + 1):
+                before = first.get(line["key"])
+                if before is None:
                     kept = write(self._folder / f"{line['key']}.parquet", times, values)
                     line |= {"series_hash": kept, "repeats": None}
                     first[line["key"]] = {**line, "number": number}
                 else:
-                    line |= {"series_hash": known["series_hash"], "repeats": known["number"]}
-            return [Trial.of(entry) for entry in pen.append_all([line for line, _, _ in ready])]
+                    line |= {"series_hash": before["series_hash"], "repeats": before["number"]}
+            return [Trial.of(entry) for entry in pen.append_all(lines)]
 
     def _line(self, tried: Tried, about: Mapping[str, Any]) -> dict[str, Any]:
         """Return the line of one configuration, but for its series."""

@@ -135,6 +135,19 @@ class FittedGarch(Fitted):
         self._refuse(horizon)
         return self._noun(self.bootstrapped(self.sample.returns, horizon), horizon)
 
+    def futures(self, horizon: int) -> tuple[FloatArray, FloatArray]:
+        """Return simulated log returns of the next bars and the sigma of each, both of shape (20,000, horizon).
+
+        Decimals; the seed is fixed, and the first bars are the same for every horizon. For what depends on the way and
+        not on the end alone, such as a liquidation. Raises as :meth:`forecast`.
+        """
+        self._refuse(horizon)
+        returns = self.sample.returns
+        z = self._draws(horizon)
+        sigma = np.sqrt(self.recursion.paths(self.mean.residuals(returns), self._variances(returns), z))
+        drift = np.diff([0.0, *(self.mean.total(float(returns[-1]), h) for h in range(1, horizon + 1))])
+        return drift + sigma * z, sigma
+
     def term_structure(self, longest: int = 30) -> FloatArray:
         """Return the sigma of the log return over the next 1, 2, ... ``longest`` bars, shape (longest,), in decimals.
 

@@ -8,7 +8,6 @@ from typing import Literal
 
 from forecastle.nouns.scorecard import Figure
 from forecastle.reports._html import NOT_KNOWN, fixed, significant
-from forecastle.units import percent
 
 Unit = Literal["percent", "ratio", "count", "times"]
 DEFINITIONS = {
@@ -57,7 +56,7 @@ def number(name: str, value: float | None) -> str:
         return NOT_KNOWN
     unit = _UNITS.get(name)
     if unit == "percent":
-        return percent(value)
+        return f"{100.0 * value + 0.0:,.2f} %"
     if unit == "count":
         return f"{value:,.0f}{' bars' if name == 'drawdown_bars' else ''}"
     if unit == "times":

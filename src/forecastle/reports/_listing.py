@@ -14,7 +14,7 @@ class Prose(Column):
 
 @dataclass(frozen=True)
 class Listing:
-    """A table in words; ``first`` marks its first row, ``empty`` is said where there are no rows."""
+    """A table in words: ``first`` marks its first row, ``empty`` is said without rows, ``kind`` is a CSS class."""
 
     title: str
     caption: str
@@ -22,6 +22,7 @@ class Listing:
     rows: Sequence[Sequence[str]]
     first: str = ""
     empty: str = "None."
+    kind: str = ""
 
     def html(self) -> Markup:
         """Return the table; cells of words are wrapped, those of numbers are not."""
@@ -33,7 +34,7 @@ class Listing:
                 self.first if i == 0 else "")
             for i, r in enumerate(self.rows)
         ]  # fmt: skip
-        return table(self.caption, self.columns, rows)
+        return table(self.caption, self.columns, rows, self.kind)
 
     def markdown(self) -> str:
         """Return the table under its title."""

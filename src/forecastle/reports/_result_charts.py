@@ -11,6 +11,7 @@ from forecastle.reports._charts import Chart, Plain, Spec, axis, drawing, line
 from forecastle.reports._columns import Cells, rounded
 from forecastle.reports._figure_words import money
 from forecastle.reports._result_tables import bridge
+from forecastle.reports._verdict import ruined_at
 from forecastle.reports._words import many
 
 Key = list[tuple[str, str, str]]
@@ -18,9 +19,12 @@ MOST_LINES = 6
 """So many benchmarks or instruments are told apart; further ones are only in the tables."""
 _DASHES = ("solid", "dash", "dot", "solid", "dash", "dot")
 _SWATCHES = {"solid": "line", "dash": "dashed", "dot": "dotted"}
-_MARKS = (("buy", "triangle-up", "--accent", 9), ("sell", "triangle-down", "--breach", 9),
-          ("liquidation", "x", "--ink", 9))  # fmt: skip
+_MARKS = (("buy", "triangle-up", "--accent"), ("sell", "triangle-down", "--breach"),
+          ("liquidation", "x", "--ink"))  # fmt: skip
 _PLURAL = {"buy": "buys", "sell": "sells", "liquidation": "liquidations"}
+_WIDE = {"l": 70, "r": 14, "t": 8, "b": 34}
+"""Room for numbers of six digits."""
+MANY_MARKS = 150
 ZOOM = "Drag along time to look closer, and double-click to see all again."
 
 
@@ -33,11 +37,12 @@ def equity(result: BacktestResult, beside: Sequence[Benchmark]) -> Chart:
         key.append((_SWATCHES[dash], f"c{i}", one.name))
     traces.append(line("equity", result.strategy, "--ink", 2.0, **hover))
     names = [str(t["y"]) for t in traces]
-    layout = {"yaxis": axis("equity, log scale", type="log", tickmode="array")}
+    layout = {"yaxis": axis("equity, log scale", type="log", tickmode="array"), "margin": _WIDE}
     fit = {"yaxis": {"columns": names, "log": True}}
     reading = [f"Equity at each close from {money(result.cash)} of cash. {ZOOM}"]
     left = [b.name for b in result.benchmarks[len(beside) :]]
     reading += [f"Not drawn: {', '.join(left)}."] if left else []
+    reading += ["Equity at or below zero has no place on this scale."] if ruined_at(result) is not None else []
     spec = drawing(traces, layout, fit)
     return Plain("equity", "Equity", reading, key, f"Equity of {result.strategy} over time", spec)
 
@@ -72,13 +77,14 @@ def candles(chart_id: str, title: str, cells: dict[str, Cells], reading: Sequenc
     prices = {name: name for name in ("open", "high", "low", "close")}
     bars: Spec = {"type": "candlestick", "x": "t", **prices, "increasing": up, "decreasing": down, "name": "price"}
     traces, key = [bars], [("hollow", "c3", "rose"), ("solid", "stem", "fell")]
-    for name, symbol, color, size in _MARKS:
+    size = 9 if sum(len(cells[f"{name}_t"]) for name, _, _ in _MARKS) <= MANY_MARKS else 6
+    for name, symbol, color in _MARKS:
         if not cells[f"{name}_t"]:
             continue
         traces.append(_mark(name, symbol, color, size))
         key.append((name, "", _PLURAL[name]))
     layout = {
-        "yaxis": axis("price, log scale", type="log", tickmode="array"), "hovermode": "closest",
+        "yaxis": axis("price, log scale", type="log", tickmode="array"), "hovermode": "closest", "margin": _WIDE,
         "xaxis": axis("", type="date", showgrid=False, nticks=9, showspikes=False, rangeslider={"visible": False}),
     }  # fmt: skip
     fit = {"yaxis": {"columns": ["low", "high"], "log": True}}
@@ -157,8 +163,12 @@ def waterfall(result: BacktestResult) -> tuple[Chart, dict[str, Cells]]:
         "totals": {"marker": {"color": "--accent"}}, "connector": {"line": {"color": "--rule", "width": 1}},
         "hovertemplate": "%{x}: %{text}<extra></extra>",
     }  # fmt: skip
-    layout = {"xaxis": axis("", type="category"), "yaxis": axis("money"), "bargap": 0.35}
-    key = [("block", "accent", "gross and net"), ("block", "breach", "costs"), ("block", "c3", "received")]
+    layout = {
+        "xaxis": axis("", type="category", showgrid=False, automargin=True),
+        "yaxis": axis("money"),
+        "bargap": 0.35,
+    }
+    key = [("patch", "accent", "gross and net"), ("patch", "breach", "costs"), ("patch", "c3", "received")]
     words = (
         f"From what prices earned to what was left, in the quote currency, after {many(result.fills.height, 'fill')}."
     )
@@ -169,5 +179,5 @@ def waterfall(result: BacktestResult) -> tuple[Chart, dict[str, Cells]]:
 def _still(traces: list[Spec], layout: Spec) -> Spec:
     """Return a figure over something else than time: all of it is in view."""
     over = {**layout["xaxis"], "fixedrange": True}
-    more = {"margin": {"l": 64, "r": 14, "t": 8, "b": 46}, "hovermode": "closest"}
+    more = {"margin": {**_WIDE, "b": 46}, "hovermode": "closest"}
     return {**drawing(traces, {**layout, **more, "xaxis": over}, {}), "still": True}

@@ -6,7 +6,7 @@ import html
 import itertools
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from forecastle.nouns.backtest_result import BacktestResult, Benchmark
 from forecastle.nouns.market import frame_of
 from forecastle.reports._columns import MOST_ROWS, Cells, rounded, stamp
 from forecastle.reports._figure_words import price
+from forecastle.reports._trade_tables import FORCED
 from forecastle.reports._verdict import ruined_at
 from forecastle.sessions import Timeframe, Times
 
@@ -87,7 +88,7 @@ def candle_columns(result: BacktestResult, column: int, fills: pl.DataFrame, las
     mine = fills.filter(pl.col("instrument") == market.names[column])
     if last and frame.height:
         first = np.searchsorted(market.close_time, frame["close_time"].to_numpy()[0])
-        mine = mine.filter(pl.col("row") >= int(first))
+        mine = mine.filter(pl.col("bar") >= int(first))
     return cells | _marks(result, _largest(mine), ends)
 
 
@@ -100,7 +101,7 @@ def _largest(fills: pl.DataFrame) -> pl.DataFrame:
     """Return fills to mark: all, or liquidations and the largest by notional."""
     if fills.height <= MOST_FILLS:
         return fills
-    forced = pl.col("cause").fill_null("") == "liquidation"
+    forced = pl.col("cause") == FORCED
     ranked = fills.with_row_index("place").sort(
         forced, (pl.col("quantity") * pl.col("price")).abs(), descending=True, maintain_order=True
     )
@@ -109,24 +110,22 @@ def _largest(fills: pl.DataFrame) -> pl.DataFrame:
 
 def _marks(result: BacktestResult, fills: pl.DataFrame, ends: Times) -> dict[str, Cells]:
     """Return ``buy sell liquidation`` with ``_t``, ``_y`` and ``_text``; a mark stands at the candle its bar is in."""
-    forced = (fills["cause"].fill_null("") == "liquidation").to_numpy()
-    buys = (fills["quantity"] > 0).fill_null(value=False).to_numpy()
-    closes = result.market.close_time[fills["row"].to_numpy()]
+    forced, buys = (fills["cause"] == FORCED).to_numpy(), (fills["quantity"] > 0).to_numpy()
+    closes = result.market.close_time[fills["bar"].to_numpy()]
     places = np.minimum(np.searchsorted(ends, closes, "left"), max(ends.size - 1, 0))
     cells: dict[str, Cells] = {}
     for name, rows in (("buy", buys & ~forced), ("sell", ~buys & ~forced), ("liquidation", forced)):
         part = fills.filter(pl.Series(rows))
         cells[f"{name}_t"] = stamps(result, ends[places[rows]] if ends.size else closes[:0])
-        cells[f"{name}_y"] = rounded(part["price"].fill_null(float("nan")).to_numpy())
+        cells[f"{name}_y"] = rounded(part["price"].to_numpy())
         cells[f"{name}_text"] = [_told(row) for row in part.iter_rows(named=True)]
     return cells
 
 
-def _told(fill: dict[str, object]) -> str:
-    quantity, at = float(cast("float", fill["quantity"])), float(cast("float", fill["price"]))
-    side, when = "buy" if quantity > 0 else "sell", fill["time"]
-    cause = str(fill["cause"] or "")
-    return html.escape(f"{side} {price(abs(quantity))} at {price(at)}, {cause}, {when:%Y-%m-%d %H:%M}")
+def _told(fill: dict[str, Any]) -> str:
+    side, when = "buy" if fill["quantity"] > 0 else "sell", f"{fill['open_time']:%Y-%m-%d %H:%M}"
+    told = f"{side} {price(abs(fill['quantity']))} at {price(fill['price'])}, {fill['cause'].replace('_', ' ')}, {when}"
+    return html.escape(told)
 
 
 def normalised_columns(result: BacktestResult, most: int) -> dict[str, Cells]:
@@ -146,6 +145,13 @@ def roll_window(result: BacktestResult) -> int:
     window = min(round(result.periods_per_year), len(result.market) // 3)
     moved = ruined_at(result) is None and bool(np.ptp(result.returns) > 0.0)
     return window if window >= SHORTEST_ROLL and moved else 0
+
+
+def why_not(result: BacktestResult) -> str:
+    """Return in words why something of the returns is not drawn."""
+    if ruined_at(result) is not None:
+        return "equity fell to zero"
+    return "there are too few bars" if np.ptp(result.returns) > 0.0 else "equity did not move"
 
 
 def roll_columns(result: BacktestResult, window: int) -> dict[str, Cells]:

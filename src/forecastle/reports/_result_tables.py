@@ -10,7 +10,7 @@ import polars as pl
 from forecastle.nouns.backtest_result import BacktestResult
 from forecastle.nouns.market import Market
 from forecastle.nouns.scorecard import Figure
-from forecastle.nouns.stress import StressResult
+from forecastle.nouns.stress import Scenario, StressResult
 from forecastle.reports._figure_words import DEFINITIONS, interval, label, money, number, price, value
 from forecastle.reports._html import NOT_KNOWN, Column, p_value, significant
 from forecastle.reports._listing import Listing, words
@@ -35,7 +35,7 @@ def figures(result: BacktestResult) -> Listing:
     caption = (
         f"Figures after costs; a year is {result.periods_per_year:,.6g} periods, and returns inside are log returns"
     )
-    return Listing("Figures", caption, heads, rows)
+    return Listing("Figures", caption, heads, rows, kind="definitions")
 
 
 def _beside(name: str, figure: Figure) -> str:
@@ -58,12 +58,10 @@ def benchmarks(result: BacktestResult) -> Listing:
 def readings(result: BacktestResult) -> Listing:
     """Return the same signals under other beliefs, itself first, and how far each moves the total return."""
     heads = [Column("Reading"), Column("Change", "of total return"), *_heads(), words("What is believed")]
-    rows = [
-        [r.name, _change(result.figures, r.figures), *_row(r.figures), r.note] for r in result.readings
-    ]  # fmt: skip
-    own = ["as reported", "", *_row(result.figures), "what all of this page is about"]
+    rows = [[r.name, _change(result.figures, r.figures), *_row(r.figures), r.note] for r in result.readings]
     caption = "The same signals with another order of prices within the bar, or other costs"
-    return Listing("Readings", caption, heads, [own, *rows] if rows else [], "chosen", "There is no other reading.")
+    own = "chosen" if rows and rows[0][-1] == "as reported" else ""
+    return Listing("Readings", caption, heads, rows, own, "There is no other reading.")
 
 
 def _change(base: Mapping[str, Figure], other: Mapping[str, Figure]) -> str:
@@ -83,7 +81,7 @@ def costs(result: BacktestResult) -> Listing:
     """Return the way from gross to net in money and in shares of the cash at the beginning."""
     rows = [(name, money(amount), percent(amount / result.cash)) for name, amount, _ in bridge(result)]
     heads = [Column("Part"), Column("Money", "quote currency"), Column("Of the cash", f"{money(result.cash)}")]
-    return Listing("Costs", "From gross to net over the whole time", heads, rows)
+    return Listing("Costs", "From gross to net over the whole time", heads, rows, kind="small")
 
 
 def bridge(result: BacktestResult) -> list[tuple[str, float, bool]]:
@@ -98,7 +96,8 @@ def windows(result: BacktestResult) -> Listing:
     times = result.market.close_time
     rows = [
         (
-            str(w.number), f"{str(times[w.first])[:10]} to {str(times[w.last])[:10]}", w.trained_until[:16],
+            str(w.number), f"{str(times[w.first])[:10]} to {str(times[w.last - 1])[:10]}",
+            w.trained_until[:16].replace("T", " "),
             ", ".join(f"{k} {_plain(v)}" for k, v in w.chosen.items()), significant(w.inside, 4),
             percent(w.log_return), f"{w.trades:,}",
         )
@@ -117,20 +116,23 @@ def _plain(setting: float | int | str | bool) -> str:
 def trades(result: BacktestResult) -> list[Listing]:
     """Return the best, the worst and the last trades; all in one where there are few."""
     made = trades_of(result)
-    closed = made.filter(pl.col("exit_time").is_not_null())
+    closed = made.filter(~pl.col("open"))
     if made.height <= LATEST:
         told = f"All {made.height:,} round trips" if made.height > 1 else "The only round trip"
-        return [Listing("Trades", told, _trade_heads(), _trade_rows(made), empty="No position was ever opened.")]
+        return [_trades("Trades", told, made)]
     of, ranked = f"of {closed.height:,} that were closed", closed.sort("net", maintain_order=True)
     best, worst = ranked.tail(EXTREMES).reverse(), ranked.head(EXTREMES)
     last = made.tail(LATEST)
     return [
-        Listing("Best trades", f"The {best.height} best {of}", _trade_heads(), _trade_rows(best)),
-        Listing("Worst trades", f"The {worst.height} worst {of}", _trade_heads(), _trade_rows(worst)),
-        Listing(
-            "Last trades", f"The last {last.height} of {made.height:,} round trips", _trade_heads(), _trade_rows(last)
-        ),
+        _trades("Best trades", f"The {best.height} best {of}", best),
+        _trades("Worst trades", f"The {worst.height} worst {of}", worst),
+        _trades("Last trades", f"The last {last.height} of {made.height:,} round trips", last),
     ]
+
+
+def _trades(title: str, caption: str, frame: pl.DataFrame) -> Listing:
+    heads, empty = _trade_heads(), "No position was ever opened."
+    return Listing(title, f"{caption}, by the open of the bar", heads, _trade_rows(frame), empty=empty, kind="dated")
 
 
 def _trade_heads() -> list[Column]:
@@ -142,16 +144,17 @@ def _trade_heads() -> list[Column]:
 def _trade_rows(frame: pl.DataFrame) -> list[Sequence[str]]:
     return [
         (
-            _moment(r["entry_time"]), _moment(r["exit_time"]) or "still open", r["instrument"] or "", r["side"] or "",
-            price(r["quantity"]), price(r["entry_price"]), price(r["exit_price"] if r["exit_time"] else None),
-            money(r["costs"]), money(r["net"]), percent(r["share"]), (r["cause"] or "") if r["exit_time"] else "",
+            _moment(r["entry_time"]), "still open" if r["open"] else _moment(r["exit_time"]),
+            r["instrument"], r["side"], price(r["quantity"]), price(r["entry_price"]),
+            "" if r["open"] else price(r["exit_price"]),
+            money(r["costs"]), money(r["net"]), percent(r["share"]), "" if r["open"] else r["cause"].replace("_", " "),
         )
         for r in frame.iter_rows(named=True)
     ]  # fmt: skip
 
 
-def _moment(when: datetime | None) -> str:
-    return "" if when is None else f"{when:%Y-%m-%d %H:%M}"
+def _moment(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M}"
 
 
 def scenarios(stress: StressResult) -> Listing:
@@ -161,13 +164,21 @@ def scenarios(stress: StressResult) -> Listing:
              Column("Largest use", "notional over equity"), words("What happens")]  # fmt: skip
     base = ["as it was", "", value(stress.base, "total_return"), "", value(stress.base, "sharpe"),
             value(stress.base, "max_drawdown"), "", "", value(stress.base, "largest_exposure"), ""]  # fmt: skip
-    rows = [
-        [s.name, s.kind, value(s.figures, "total_return"), percent(s.hold), value(s.figures, "sharpe"),
-         value(s.figures, "max_drawdown"), f"{s.calls:,}", f"{s.liquidations:,}", percent(s.largest_use), s.note]
-        for s in stress.scenarios
-    ]  # fmt: skip
+    rows = [_scenario(one) for one in stress.scenarios]
     caption = "The same strategy where market, venue or costs are unkind"
     return Listing("Stress scenarios", caption, heads, [base, *rows] if rows else [], "chosen", "No scenario was run.")
+
+
+def _scenario(one: Scenario) -> list[str]:
+    counts = [f"{one.calls:,}", f"{one.liquidations:,}"] if one.figures else ["", ""]
+    return [one.name, one.kind, _drawn(one, "total_return"), percent(one.hold), _drawn(one, "sharpe"),
+            _drawn(one, "max_drawdown"), *counts, percent(one.largest_use), one.note]  # fmt: skip
+
+
+def _drawn(one: Scenario, name: str) -> str:
+    """Return a figure, with what lies on both sides of it where it is the median of draws."""
+    between = interval(name, one.figures[name]) if one.kind == "bootstrap" and name in one.figures else ""
+    return f"{value(one.figures, name)} ({between})" if between else value(one.figures, name)
 
 
 def liquidation(stress: StressResult) -> Listing:
@@ -180,7 +191,7 @@ def liquidation(stress: StressResult) -> Listing:
     heads = [Column("Side"), Column("Leverage"), Column("Within"), Column("Probability"),
              Column("95 % interval", "of the simulation alone", numeric=False)]  # fmt: skip
     caption = "Of paths drawn from the latest forecast: the chance that a position opened now is liquidated"
-    return Listing("Probability of liquidation", caption, heads, rows, empty="It was not asked for.")
+    return Listing("Probability of liquidation", caption, heads, rows, empty="It was not asked for.", kind="middling")
 
 
 def span_of(market: Market) -> str:

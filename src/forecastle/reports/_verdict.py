@@ -42,7 +42,7 @@ def hold_of(result: BacktestResult) -> Benchmark | None:
     """Return the benchmark of buying and holding, by its name."""
     for one in result.benchmarks:
         plain = one.name.casefold().replace("-", " ").replace("_", " ").replace("&", "and")
-        if plain.startswith(("buy and hold", "hold")):
+        if plain.startswith("buy and hold"):
             return one
     return None
 
@@ -91,7 +91,7 @@ def _against(result: BacktestResult) -> list[str]:
         told = "is not known" if luck is None else f"is {percent(luck, 1)}, and {percent(SURE, 0)} are asked"
         found.append(f"the deflated Sharpe ratio {told}")
     found += [
-        f"{one.name} did as well ({p_is(one.p_value)})"
+        f"what was drawn at random did as well ({one.name}: {p_is(one.p_value)})"
         for one in result.benchmarks if one.p_value is not None and one.p_value > SIZE
     ]  # fmt: skip
     chance = result.overfitting.probability if result.overfitting else None
@@ -110,7 +110,9 @@ def _sharpe(result: BacktestResult) -> str:
 
 
 def _luck(result: BacktestResult) -> str:
-    tried = f"{many(result.trials, 'configuration')} tried on these data"
+    tried = "how many configurations were tried is not known"
+    if result.trials:
+        tried = f"{many(result.trials, 'configuration')} tried on these data"
     found = result.deflated
     if found is None or found.probability is None:
         reason = f" ({found.reason})" if found and found.reason else ""

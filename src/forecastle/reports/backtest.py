@@ -22,8 +22,9 @@ from forecastle.reports._verdict import verdict
 from forecastle.reports._words import many
 
 FOOT = (
-    "All times are UTC and the close of a bar. Money is in the quote currency, figures are after costs, and each has "
-    "one definition. A backtest is one past, not a promise, and nothing here is advice."
+    "All times are UTC: charts stand at the close of a bar, fills and trades are named by the open of theirs. Money is "
+    "in the quote currency, figures are after costs, and each has one definition. A backtest is one past, not a "
+    "promise, and nothing here is advice."
 )
 _PARTS = (("figures", "Figures"), ("price-part", "Price and fills"), ("risk", "Risk and returns"), ("cost", "Costs"),
           ("trading", "Trades"))  # fmt: skip
@@ -39,6 +40,7 @@ def backtest_html(result: BacktestResult, stress: StressResult | None = None) ->
     parts = [
         tag("header", join([tag("h2", result.strategy, id="strategy"), _origin(result), _about(result)])),
         tag("div", join([_first(result), _equity(result, drawings)]), "first"),
+        tiles(result),
         _figures(result),
         _prices(result, drawings),
         _risk(result, drawings),
@@ -69,12 +71,11 @@ def _about(result: BacktestResult) -> Markup:
 
 
 def _first(result: BacktestResult) -> Markup:
-    """Return the verdict and the cards that stand beside the curve of equity."""
+    """Return the verdict, which stands beside the curve of equity."""
     said = verdict(result)
     mark = badge("edge in these data", "good") if said.edge else badge("no edge", "bad")
     lines = tag("ul", join(tag("li", line) for line in said.lines), "said")
-    words = tag("div", join([tag("p", join([tag("strong", said.lead), mark])), lines]), "verdict")
-    return tag("div", join([words, tiles(result)]))
+    return tag("div", join([tag("p", join([tag("strong", said.lead), mark])), lines]), "verdict")
 
 
 def _equity(result: BacktestResult, drawings: Drawings) -> Markup:
@@ -129,8 +130,7 @@ def _risk(result: BacktestResult, drawings: Drawings) -> Markup:
         parts.append(_with(charts.spread(result), cells, drawings))
     lacking = [*([] if window else ["rolling Sharpe ratio"]), *([] if cells else ["distribution of returns"])]
     if lacking:
-        why = "there are too few bars, or equity did not move or fell to zero"
-        parts.append(tag("p", f"Without {' and '.join(lacking)}: {why}.", "reading"))
+        parts.append(tag("p", f"Without {' and '.join(lacking)}: {numbers.why_not(result)}.", "reading"))
     return _block("Risk and returns", join(parts), "risk")
 
 
@@ -146,7 +146,7 @@ def _trading(result: BacktestResult) -> Markup:
     why = (
         tag("ul", join(tag("li", line) for line in result.why), "why")
         if result.why
-        else tag("p", "Every wish was traded.")
+        else tag("p", "Nothing is told of it.")
     )
     parts = [tag("p", f"{tables.counted(result)}.", "reading"), tag("h4", "Why it traded as it did"), why]
     parts += [_titled(one) for one in tables.trades(result)]

@@ -23,7 +23,7 @@ def backtest_markdown(result: BacktestResult, stress: StressResult | None = None
     parts = [tables.figures(result), tables.benchmarks(result), tables.readings(result), tables.costs(result)]
     parts += [tables.windows(result)] if result.windows else []
     sections = [part.markdown() for part in parts]
-    sections.append(f"## Why it traded as it did\n\n{_list(result.why) or 'Every wish was traded.'}")
+    sections.append(f"## Why it traded as it did\n\n{_list(result.why) or 'Nothing is told of it.'}")
     sections += _stressed(stress) if stress is not None else []
     return "\n\n".join([*head, *sections, *_notes(result.notes, "Notes")]) + "\n"
 

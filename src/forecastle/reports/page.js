@@ -75,7 +75,7 @@
       layout.font.size = 10;
       layout.margin = { l: 42, r: layout.yaxis2 ? 38 : 8, t: 6, b: 26 };
       for (const axis of [layout.yaxis, layout.yaxis2]) if (axis) axis.title.text = ""; // the key says it
-      layout.xaxis.nticks = 4;
+      if (layout.xaxis.type !== "category") layout.xaxis.nticks = 4;
       layout.xaxis.title.text = ""; // the reading says it
     }
     return layout;

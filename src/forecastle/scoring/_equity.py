@@ -61,7 +61,7 @@ def equity_moments(
     for i in range(n):
         squares += (returns[i] - mean) ** 2
     found[MEAN], found[SPREAD] = mean, math.sqrt(squares / (n - 1)) if n > 1 else 0.0
-    found[DOWNSIDE], found[TOTAL], found[DRAWDOWN] = math.sqrt(below / n), total, -deepest
+    found[DOWNSIDE], found[TOTAL], found[DRAWDOWN] = math.sqrt(below / n), total, abs(deepest)
     found[UNDER_WATER], found[INVESTED], found[GROSS] = longest, invested / n, gross_sum / n
     found[LARGEST] = gross_most
     return found
