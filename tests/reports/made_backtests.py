@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from forecastle.app._judged import fills_table, orders_table, trades_table
 from forecastle.backtest import Account, Costs, Execution, simulate
-from forecastle.backtest.simulated import FILL, ORDER, Simulated
+from forecastle.backtest.simulated import Simulated
 from forecastle.backtest.trades import TRADE, round_trips
 from forecastle.nouns.backtest_result import BacktestResult, Benchmark, Reading, TradedWindow
 from forecastle.nouns.market import Market
-from forecastle.nouns.order import FillCause
 from forecastle.nouns.scorecard import DeflatedSharpe, Figure, Overfitting
 from forecastle.nouns.signal import Signals
 from forecastle.nouns.stress import LiquidationChance, Scenario, StressResult
@@ -65,12 +65,13 @@ def result_of(
     hold = np.full(target.shape, np.nan)
     hold[0] = 1.0 / target.shape[1]
     held = simulate(of, Signals(hold), Account(CASH), costs, Execution())
-    beside = Benchmark("buy and hold", held.equity, _figures(of, held, timeframe)[0], "bought at the first open")
+    beside = Benchmark("Buy and hold", held.equity, _figures(of, held, timeframe)[0], "bought at the first open")
     base = BacktestResult(
         "sma-cross", "crossover(5, 20)", of.names, timeframe, "test", of, CASH, YEARLY[timeframe], made.equity,
-        made.position, made.margin_ratio, returns, fills_frame(of, made), trades_frame(of, made),
-        pl.DataFrame({name: made.order_column(name) for name in ORDER}), made.costs, figures, signals.count, made.calls,
-        made.liquidations, benchmarks=(beside,), trials=12, deflated=DeflatedSharpe(0.613, 0.02, 0.05, 12),
+        made.position, made.margin_ratio, returns, fills_table(of, made),
+        trades_table(of, round_trips(made.fills, len(of.names))), orders_table(of, made), made.costs, figures,
+        signals.count, made.calls, made.liquidations, benchmarks=(beside,), trials=12,
+        deflated=DeflatedSharpe(0.613, 0.02, 0.05, 12),
     )  # fmt: skip
     return replace(base, **more)
 
@@ -91,21 +92,6 @@ def _figures(of: Market, made: Simulated, timeframe: Timeframe) -> tuple[Mapping
     return figures, returns
 
 
-def fills_frame(of: Market, made: Simulated) -> pl.DataFrame:
-    bars = made.column("bar").astype(np.int64)
-    return pl.DataFrame({
-        "time": pl.Series(of.close_time[bars]).dt.replace_time_zone("UTC"), "bar": bars,
-        "instrument": [of.names[int(j)] for j in made.column("instrument")],
-        **{name: made.column(name) for name in FILL[3:8]},
-        "cause": [FillCause(int(c)).name.lower() for c in made.column("cause")],
-    })  # fmt: skip
-
-
-def trades_frame(of: Market, made: Simulated) -> pl.DataFrame:
-    """Return the round trips as scoring has them: numbers for bars, sides and causes."""
-    return pl.DataFrame(dict(zip(TRADE, round_trips(made.fills, len(of.names)).T, strict=True)))
-
-
 def normal() -> BacktestResult:
     """Return 900 days with everything that a result may hold."""
     of = market(900)
@@ -117,8 +103,8 @@ def normal() -> BacktestResult:
         Reading("twice the costs", base.figures, "fees and slippage doubled"),
     )
     windows = tuple(
-        TradedWindow(i + 1, 400 + 100 * i, 499 + 100 * i, {"fast": 5 + i, "slow": 20}, "2020-02-05T00:00:00", 0.8123,
-                     0.01 * i - 0.02, 3 + i)
+        TradedWindow(i + 1, 400 + 100 * i, 500 + 100 * i, {"fast": 5 + i, "slow": 20}, "2020-02-05T00:00:00+00:00",
+                     0.8123, 0.01 * i - 0.02, 3 + i)
         for i in range(5)
     )  # fmt: skip
     return replace(
@@ -166,12 +152,13 @@ def several() -> BacktestResult:
 
 def stress() -> StressResult:
     base = normal().figures
-    nothing = {name: Figure(None, reason="no bar") for name in base}
     return StressResult(
         "sma-cross", "crossover(5, 20)", "test", base,
         (
             Scenario("2020-03 crash", "history", "The fall of March 2020.", base, -0.4321, 3, 1, 2.5),
-            Scenario("1987", "history", "The data do not reach it.", nothing),
+            Scenario("1987", "history", "the data begin elsewhere", {}),
+            Scenario("drawn candles", "bootstrap", "median, 5 % and 95 %",
+                     {"total_return": Figure(-0.1, -0.5, 0.4), "max_drawdown": Figure(0.4, 0.2, 0.7)}, 0.02),
             Scenario("costs x 3", "costs", "Fees and slippage three times as high.", base, 0.1),
         ),
         (
