@@ -207,14 +207,18 @@ def test_fills_are_marked_where_they_happened(results: dict[str, BacktestResult]
     assert len(numbers.candle_columns(ruined, 0, fills_of(ruined))["liquidation_t"]) == 1
 
 
-def test_of_many_fills_liquidations_and_the_largest_are_marked(results: dict[str, BacktestResult]) -> None:
-    one = results["normal"].fills.head(1)
-    small = pl.concat([one] * 2_000).with_columns(quantity=pl.int_range(1, 2_001).cast(pl.Float64))
+def test_of_many_fills_liquidations_and_the_largest_of_each_time_are_marked(
+    results: dict[str, BacktestResult],
+) -> None:
+    one = fills_of(results["normal"]).head(1)
+    rows = pl.int_range(0, 9_000, dtype=pl.Int64)
+    many = pl.concat([one] * 9_000).with_columns(quantity=(rows % 10 + 1).cast(pl.Float64), bar=rows // 10)
     forced = one.with_columns(quantity=pl.lit(-0.001), cause=pl.lit("liquidation"))
-    cells = numbers.candle_columns(results["normal"], 0, pl.concat([small, forced]))
+    cells = numbers.candle_columns(results["normal"], 0, pl.concat([many, forced]))
     assert len(cells["liquidation_t"]) == 1
     assert len(cells["buy_t"]) == numbers.MOST_FILLS - 1
-    assert not any(str(text).startswith("buy 500 ") for text in cells["buy_text"])
+    assert sum(str(text).startswith("buy 10 ") for text in cells["buy_text"]) == 900
+    assert not any(str(text).startswith("buy 1 ") for text in cells["buy_text"])
 
 
 def test_months_are_the_changes_of_equity(results: dict[str, BacktestResult]) -> None:

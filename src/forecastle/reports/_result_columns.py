@@ -28,7 +28,8 @@ MOST_CANDLES = 2_000
 STRETCHES = 1_200
 LAST_CANDLES = 500
 MOST_FILLS = 1_500
-"""So many fills are marked; of more, liquidations and the largest."""
+"""So many fills are marked; of more, liquidations and the largest of each stretch of time."""
+_FILL_STRETCHES = 250
 _BUCKETS = 1_000
 SHORTEST_ROLL = 60
 """Bars below which a Sharpe ratio of a window says nothing."""
@@ -98,14 +99,16 @@ def per_candle(bars: int) -> int:
 
 
 def _largest(fills: pl.DataFrame) -> pl.DataFrame:
-    """Return fills to mark: all, or liquidations and the largest by notional."""
+    """Return fills to mark: all, or liquidations and the largest of each stretch of time, so that none looks idle."""
     if fills.height <= MOST_FILLS:
         return fills
-    forced = pl.col("cause") == FORCED
-    ranked = fills.with_row_index("place").sort(
-        forced, (pl.col("quantity") * pl.col("price")).abs(), descending=True, maintain_order=True
-    )
-    return ranked.head(MOST_FILLS).sort("place").drop("place")
+    per = (int(fills["bar"].to_numpy().max()) + 1) / _FILL_STRETCHES
+    ranked = fills.with_row_index("place").with_columns(
+        forced=pl.col("cause") == FORCED, size=(pl.col("quantity") * pl.col("price")).abs(),
+        rank=(pl.col("quantity") * pl.col("price")).abs().rank("ordinal", descending=True).over(pl.col("bar") // per),
+    )  # fmt: skip
+    first = ranked.sort("forced", -pl.col("rank").cast(pl.Int64), "size", descending=True, maintain_order=True)
+    return first.head(MOST_FILLS).sort("place").select(fills.columns)
 
 
 def _marks(result: BacktestResult, fills: pl.DataFrame, ends: Times) -> dict[str, Cells]:

@@ -114,7 +114,9 @@ def _read(bars: int, fills: int) -> list[str]:
     per = numbers.per_candle(bars)
     told = ["One candle a bar." if per == 1 else f"{many(bars, 'bar')}, {per} in a candle."]
     if fills > numbers.MOST_FILLS:
-        told.append(f"Of {fills:,} fills {numbers.MOST_FILLS:,} are marked: liquidations and the largest.")
+        told.append(
+            f"Of {fills:,} fills {numbers.MOST_FILLS:,} are marked: liquidations and the largest of each stretch."
+        )
     elif not fills:
         told.append("Nothing was traded.")
     return [*told, charts.ZOOM]
