@@ -60,7 +60,7 @@ def main() -> None:
         fetch(workspace, build(FetchRequest, instruments=("SPX.INDEX",), sources=("bundled",)))
         parts = [HEAD]
         for path in sorted((ROOT / "configs").glob("*.yaml")):
-            if said.only not in path.stem:
+            if said.only not in path.stem or path.stem.startswith("backtest"):
                 continue
             sys.stderr.write(f"{path.stem}\n")
             try:

@@ -215,5 +215,5 @@ def _on_finer(setup: Setup, fine: Market, signals: Signals, name: str) -> Readin
     done = simulate(fine, moved, setup.account, costs, setup.execution, sigma=sigma)
     coarse = replace(done, equity=done.equity[np.maximum(place, 0)], position=done.position[np.maximum(place, 0)])
     found, _ = measured(setup, coarse)
-    covered = f"{np.mean(np.isin(np.arange(closes.size), np.flatnonzero(known))):.0%} of the bars have finer ones"
-    return Reading(name, points_of(found), covered)
+    share = f"{100.0 * known.mean():.0f} % of the bars have finer ones"
+    return Reading(f"{name}, {share}", points_of(found), f"{share}; in the others nothing is traded")

@@ -110,9 +110,13 @@ def why_of(signals: Signals, done: Simulated) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _names(values: FloatArray, kind: type) -> list[str]:
+def _names(values: FloatArray, kind: type) -> pl.Series:
     known = {int(member): member.name.lower() for member in kind}  # type: ignore[attr-defined]
-    return [known.get(int(v), "") for v in values.tolist()]
+    return pl.Series([known.get(int(v), "") for v in values.tolist()], dtype=pl.String)
+
+
+def _instruments(market: Market, places: FloatArray) -> pl.Series:
+    return pl.Series([market.names[int(j)] for j in places.tolist()], dtype=pl.String)
 
 
 def _times(market: Market, bars: FloatArray, opens: bool = False) -> pl.Series:
@@ -128,7 +132,7 @@ def fills_table(market: Market, done: Simulated) -> pl.DataFrame:
     return pl.DataFrame({
         "order": columns["order"].astype(np.int64), "bar": columns["bar"].astype(np.int64),
         "open_time": _times(market, columns["bar"], opens=True),
-        "instrument": [market.names[int(j)] for j in columns["instrument"].tolist()],
+        "instrument": _instruments(market, columns["instrument"]),
         **{name: columns[name] for name in ("quantity", "price", "fee", "slippage", "liquidation_fee")},
         "cause": _names(columns["cause"], FillCause), "maker": columns["maker"] == 1.0,
     })  # fmt: skip
@@ -139,7 +143,7 @@ def trades_table(market: Market, trips: FloatArray) -> pl.DataFrame:
     columns = {name: trips[:, place] for place, name in enumerate(TRADE)}
     ended = columns["exit_bar"] >= 0
     return pl.DataFrame({
-        "instrument": [market.names[int(j)] for j in columns["instrument"].tolist()],
+        "instrument": _instruments(market, columns["instrument"]),
         "side": np.where(columns["side"] > 0, "long", "short").astype(str),
         "entry_bar": columns["entry_bar"].astype(np.int64), "entry_time": _times(market, columns["entry_bar"], True),
         "exit_bar": pl.Series(columns["exit_bar"].astype(np.int64)).set(pl.Series(~ended), None),
@@ -154,7 +158,7 @@ def orders_table(market: Market, done: Simulated) -> pl.DataFrame:
     columns = {name: done.order_column(name) for name in ORDER}
     return pl.DataFrame({
         "number": np.arange(len(done.orders)), "decided_at": _times(market, columns["bar"]),
-        "instrument": [market.names[int(j)] for j in columns["instrument"].tolist()],
+        "instrument": _instruments(market, columns["instrument"]),
         "kind": _names(columns["kind"], OrderKind),
         **{name: columns[name] for name in ("quantity", "limit", "trigger", "filled")},
         "status": _names(columns["status"], OrderStatus), "reason": _names(columns["reason"], OrderReason),

@@ -21,6 +21,7 @@ from forecastle.lake.atomic import write_bytes
 from forecastle.nouns.backtest_result import BacktestResult, TradedWindow
 from forecastle.nouns.scorecard import Figure
 from forecastle.nouns.stress import StressResult
+from forecastle.reports._verdict import verdict
 from forecastle.reports.backtest import backtest_html
 from forecastle.reports.backtest_markdown import backtest_markdown
 from forecastle.workspace import Workspace
@@ -74,7 +75,7 @@ def equity_table(result: BacktestResult) -> pl.DataFrame:
 
 def numbers(result: BacktestResult) -> dict[str, Any]:
     """Return the result as plain data: everything but the rows of the tables."""
-    market = result.market
+    market, said = result.market, verdict(result)
     return {
         "schema": SCHEMA, "name": result.name, "strategy": result.strategy, "instruments": list(result.instruments),
         "timeframe": result.timeframe, "source": result.source, "simulated": result.simulated,
@@ -94,6 +95,7 @@ def numbers(result: BacktestResult) -> dict[str, Any]:
             "probability": result.overfitting.probability, "trials": result.overfitting.trials,
             "reason": result.overfitting.reason,
         },
+        "verdict": {"lead": said.lead, "lines": list(said.lines), "edge": said.edge},
         "trials": result.trials, "signals": result.signals, "fills": len(result.fills), "calls": result.calls,
         "liquidations": result.liquidations, "why": list(result.why), "notes": list(result.notes),
         "windows": [_window(result, w) for w in result.windows],

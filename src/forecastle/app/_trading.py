@@ -81,7 +81,7 @@ def setup_of(workspace: Workspace, config: BacktestConfig, opening: str | None =
     histories, looked = [], Looked()
     for instrument in config.data.instruments:
         request = FeaturesRequest(instrument=instrument, timeframe=config.data.timeframe, source=config.data.source)
-        whole = inputs_of(workspace, request, features_of(list(needs)))
+        whole = inputs_of(workspace, request, features_of(list(needs)) if needs else ())
         cut, seen = before_locks(workspace, config.data, config.plain, whole, opening)
         histories.append(cut)
         looked = Looked((*looked.cut, *seen.cut), (*looked.opened, *seen.opened))
@@ -115,6 +115,7 @@ def of_histories(
     venue = _venue(config)
     account = _account(config, venue)
     funding, notes = _funding(workspace, config, whole)
+    notes = (*notes, *_holes(candles))
     costs = _costs(config, venue, yearly, None if funding is None else funding[first:])
     columns = _columns(_needs(config) if needs is None else needs, histories, whole, first)
     seen = Seen(
@@ -282,6 +283,13 @@ def _costs(config: BacktestConfig, venue: Venue, yearly: float, funding: FloatAr
         part.volatility_multiple, part.linear_impact, part.square_root_impact, borrow / 1e4 / yearly,
         interest / 1e4 / yearly, funding,
     )  # fmt: skip
+
+
+def _holes(candles: Sequence[Candles]) -> tuple[str, ...]:
+    """Return what has to be told of bars that are missing: what was held is held over them, and years are of bars."""
+    missing = {c.instrument.id: int(c.missing().size) for c in candles}
+    return tuple(f"{count} bars of {name} are missing: what was held is held over them, and a year is counted in bars."
+                 for name, count in missing.items() if count)  # fmt: skip
 
 
 def _execution(config: BacktestConfig) -> Execution:

@@ -14,6 +14,7 @@ from forecastle.app._judged import measured
 from forecastle.app._trading import Setup, signals_of, strategy_of, trade
 from forecastle.app.backtest import Backtested, begun_at, judged, kept, ready
 from forecastle.backtest import Simulated, simulate
+from forecastle.backtest.trades import TRADE, round_trips
 from forecastle.backtest.view import Decides
 from forecastle.errors import DataInvalid, RequestInvalid
 from forecastle.experiments.strategy_spec import MOST_SETS, BacktestConfig, load_backtest
@@ -206,12 +207,12 @@ def _windows(
     setup: Setup,
 ) -> tuple[TradedWindow, ...]:
     level = np.log(np.concatenate([[setup.account.cash], np.maximum(done.equity, 1e-300)]))
-    bars = done.column("bar")
+    entries = round_trips(done.fills, len(setup.market.names))[:, TRADE.index("entry_bar")]
     rows = []
     for window, (settings, inside) in zip(windows, chosen, strict=True):
         lo, hi = window.first - begin, window.last - begin
         until = setup.market.open_time[lo].astype("datetime64[s]")
-        fills = int(((bars >= lo) & (bars < hi)).sum())
+        trades = int(((entries >= lo) & (entries < hi)).sum())
         rows.append(TradedWindow(window.number + 1, lo, hi, settings, f"{until}+00:00", inside,
-                                 float(level[hi] - level[lo]), fills))  # fmt: skip
+                                 float(level[hi] - level[lo]), trades))  # fmt: skip
     return tuple(rows)

@@ -123,31 +123,18 @@ def document_of(found: Backtested) -> dict[str, Any]:
 
 def shown_of(found: Backtested) -> list[RenderableType]:
     """Return a result for a person."""
+    from forecastle.app._kept_backtest import verdict
+
     result = found.result
     lines: list[RenderableType] = [_figures(result), _beside(result), _costs(result), *result.why, *result.notes]
     lines += [f"Not looked at, held out: {lock}" for lock in found.held_out]
     lines += [f"HOLD-OUT OPENED, and counted: {lock}" for lock in found.opened]
-    lines.append(verdict(result))
+    said = verdict(result)
+    tried = f"{result.trials} configurations have been tried on these data so far."
+    lines += [said.lead, *said.lines, tried]
     if found.folder is not None:
         lines.append(f"Kept as {found.folder.id}: {found.folder.path / 'report.html'}")
     return show.marked(result.source, lines)
-
-
-def verdict(result: BacktestResult) -> str:
-    """Return what may be said of it, in a sentence or two."""
-    hold = next((b for b in result.benchmarks if b.name == "Buy and hold"), None)
-    own, other = (None if r is None else r.figures["sharpe"].value for r in (result, hold))
-    deflated = result.deflated.probability if result.deflated is not None else None
-    tried = f"{result.trials} configurations have been tried on these data so far."
-    if own is None:
-        return f"No Sharpe ratio: {result.figures['sharpe'].reason}. {tried}"
-    words = f"Deflated Sharpe {_number(deflated)}: "
-    words += "more than luck among so many tries" if (deflated or 0.0) > 0.95 else "no proof of an edge"
-    if other is not None:
-        words += (
-            f"; its Sharpe ratio {own:.2f} is {'above' if own > other else 'not above'} that of holding, {other:.2f}"
-        )
-    return f"{words}. {tried}"
 
 
 def _figures(result: BacktestResult) -> RenderableType:
@@ -193,7 +180,7 @@ def _windows(result: BacktestResult) -> list[RenderableType]:
          f"{w.log_return:+.4f}", str(w.trades))
         for w in result.windows
     ]  # fmt: skip
-    columns = ("window", "from", "to", "chosen before it", ">inside", ">log return", ">fills")
+    columns = ("window", "from", "to", "chosen before it", ">inside", ">log return", ">trades")
     return [show.table("Walk forward", columns, rows)]
 
 

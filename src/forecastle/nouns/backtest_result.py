@@ -42,7 +42,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class TradedWindow:
-    """A window of a walk-forward run: rows of the market, what was chosen before it, and what it earned in it."""
+    """A window of a walk-forward run: rows ``[first, last)`` of the market, what was chosen before it, what it earned.
+
+    ``inside`` is the objective on the bars that it was chosen on, ``trades`` the round trips begun in the window.
+    """
 
     number: int
     first: int

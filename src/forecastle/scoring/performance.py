@@ -38,11 +38,13 @@ FIGURES = {
 }
 """The figures and what they are."""
 YEARS_OF_CALMAR = 3
+SHORTEST = 0.5
+"""Years below which a yearly growth would blow up what a few weeks did."""
 
 
 @dataclass(frozen=True, eq=False)
 class Performance:
-    """Figures by name, and the log returns of equity, (bars,), that they are of."""
+    """Figures by name, and the log returns of equity, (bars,), that they are of: zeros after a ruin."""
 
     figures: Mapping[str, Ratio]
     returns: FloatArray
@@ -67,7 +69,7 @@ def performance(
     """
     if not np.isfinite(equity).all() or not start > 0.0:
         raise DataInvalid("The equity is not finite.", "Each bar has a value.", "Mend the prices.")
-    returns = np.empty(equity.size)
+    returns = np.zeros(equity.size)
     moments = at.equity_moments(equity, start, position, close, returns)
     found = {"total_return": _of("total_return", equity[-1] / start - 1.0, "" if equity.size else "there are no bars")}
     found |= _of_returns(moments, returns, equity, start, periods_per_year)
@@ -102,7 +104,8 @@ def intervals(
     ]
     tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
     found = {}
-    for name in drawn[0]:
+    young = r.size / periods_per_year < SHORTEST
+    for name in (n for n in drawn[0] if not (young and n in ("cagr", "mar"))):
         values = np.concatenate([part[name] for part in drawn])
         values = values[np.isfinite(values)]
         if values.size:
@@ -145,13 +148,14 @@ def _of_returns(
     lost = "" if moments[at.LOWEST] > 0.0 else "equity fell to zero"
     lacking = lost or _short(n)
     still = lacking or ("" if float(np.ptp(returns)) > 0.0 else "the returns do not vary")
+    young = lacking or ("" if n / yearly >= SHORTEST else f"{n / yearly:.2g} years; {SHORTEST} are needed")
     root, growth = math.sqrt(yearly), math.expm1(moments[at.TOTAL] * yearly / n) if n and not lost else 0.0
     fall = moments[at.DRAWDOWN]
     none_below = still or ("" if moments[at.DOWNSIDE] > 0.0 else "no period fell")
-    no_fall = lacking or ("" if fall > 0.0 else "there was no drawdown")
+    no_fall = young or ("" if fall > 0.0 else "there was no drawdown")
     spread, down = max(moments[at.SPREAD], 1e-300), max(moments[at.DOWNSIDE], 1e-300)
     return {
-        "cagr": _of("cagr", growth, lacking),
+        "cagr": _of("cagr", growth, young),
         "volatility": _of("volatility", moments[at.SPREAD] * root, lacking),
         "sharpe": _of("sharpe", moments[at.MEAN] / spread * root, still),
         "sortino": _of("sortino", moments[at.MEAN] / down * root, none_below),
