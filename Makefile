@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --no-header --no-annotate -
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode $(FIND)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench docs eda results training volatility quality torture locks clean
+.PHONY: help setup demo test check format bench docs eda results training backtests volatility quality torture locks clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,9 @@ results: $(VENV)/.dev ## remake docs/results and docs/environment.json
 
 training: $(VENV)/.dev ## remake docs/results/training.md: every ready configuration on real data (needs DATA; half an hour)
 	$(BIN)/python docs/make_training.py $(if $(DATA),--data "$(DATA)")
+
+backtests: $(VENV)/.dev ## remake docs/results/backtests.md: every ready backtest on real data (needs DATA; ten minutes)
+	$(BIN)/python docs/make_backtests.py $(if $(DATA),--data "$(DATA)")
 
 volatility: $(VENV)/.dev ## remake docs/results/volatility.md: every model on every series (needs DATA; half an hour)
 	$(BIN)/python docs/make_volatility.py $(if $(DATA),--data "$(DATA)")

@@ -168,7 +168,13 @@ def _costs(setup: Setup) -> Iterator[Scenario]:
     yield _scenario(setup, "spread times 10", "costs", "as in a panic, all the time", done)
     for late in (1, 3):
         done, _ = trade(setup, execution=replace(setup.execution, latency=setup.execution.latency + late))
-        yield _scenario(setup, f"{late} bars later", "costs", "every order reaches the market that much later", done)
+        yield _scenario(
+            setup,
+            f"{late} bar{'s' if late > 1 else ''} later",
+            "costs",
+            "every order reaches the market that much later",
+            done,
+        )
 
 
 def _settings(setup: Setup) -> Iterator[Scenario]:

@@ -123,7 +123,7 @@ def document_of(found: Backtested) -> dict[str, Any]:
 
 def shown_of(found: Backtested) -> list[RenderableType]:
     """Return a result for a person."""
-    from forecastle.app._kept_backtest import verdict
+    from forecastle.reports._verdict import verdict
 
     result = found.result
     lines: list[RenderableType] = [_figures(result), _beside(result), _costs(result), *result.why, *result.notes]
