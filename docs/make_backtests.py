@@ -35,11 +35,11 @@ PERCENT = ("total_return", "cagr", "volatility", "max_drawdown")
 HEAD = """# Backtests on real data
 
 Made by `make backtests DATA=...`: each `configs/backtest-*.yaml` run by `backtest`, `walk-forward`, `sweep` (where it
-has one) and `stress` on the folder of real market data. Fees, spread and funding are the venue's; the order within a bar is
-against the position. Intervals are 95 %, by stationary block bootstrap. Strategies and settings are textbook ones and
-were not chosen on these series; what a walk-forward run chooses it chooses inside. An edge is claimed only where
-nothing speaks against it: holding, the interval of the Sharpe ratio, the deflated Sharpe ratio after all that was tried on the
-data, entries at random.
+has one) and `stress` on the folder of real market data. Fees, spread and funding are the venue's; the order within a
+bar is against the position. Intervals are 95 %, by stationary block bootstrap. Strategies and settings are textbook
+ones and were not chosen on these series; what a walk-forward run chooses it chooses inside. An edge is claimed only
+where nothing speaks against it: holding, the interval of the Sharpe ratio, the deflated Sharpe ratio after all that was
+tried on the data, entries at random.
 """
 
 
