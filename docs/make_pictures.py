@@ -1,4 +1,4 @@
-"""Remake the README's pictures and its block of output from a real run of the demo. Needs chromium.
+"""Remake the README's pictures, and the blocks of output of it and of docs/backtest.md, from real runs. Needs chromium.
 
 python docs/make_pictures.py
 """
@@ -21,6 +21,7 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+PAGES = ("README.md", "docs/backtest.md")
 BLOCK = re.compile(r"(<!-- output: (?P<command>.*?) -->\n```text\n).*?(```\n)", re.DOTALL)
 
 
@@ -54,16 +55,18 @@ def pictures(report: Path) -> None:
 
 
 def outputs(home: Path) -> None:
-    """Put the real output of each command named in the README into its block."""
+    """Put the real output of each command named in a page into its block, but for the line where it is kept."""
 
     def filled(found: re.Match[str]) -> str:
         words = found["command"].split()[1:]
-        text = "\n".join(line.rstrip() for line in run(*words, "--home", str(home)).strip().splitlines())
+        lines = run(*words, "--home", str(home)).strip().splitlines()
+        text = "\n".join(line.rstrip() for line in lines if not line.startswith("Kept "))
         return f"{found[1]}{text}\n{found[3]}"
 
-    readme = ROOT / "README.md"
-    readme.write_text(BLOCK.sub(filled, readme.read_text(encoding="utf-8")), encoding="utf-8")
-    print("wrote README.md")  # noqa: T201
+    for name in PAGES:
+        page = ROOT / name
+        page.write_text(BLOCK.sub(filled, page.read_text(encoding="utf-8")), encoding="utf-8")
+        print(f"wrote {name}")  # noqa: T201
 
 
 def main() -> None:
