@@ -214,4 +214,5 @@ def _crowd(rng: Rng, last: FloatArray, account: Account, tick: float) -> list[di
     rows = [_row(rng, last, account, tick, bar, j) for _ in range(int(rng.integers(10, 24)))]
     far = last[bar, j] * 0.6
     plain = {"kind": OrderKind.LIMIT, "trigger": np.nan, "trail": np.nan, "tif": TimeInForce.GTC}
-    return [row | plain | {"quantity": abs(row["quantity"]), "limit": far - i * tick / 8} for i, row in enumerate(rows)]
+    limits = [max(far - i * tick / 8, tick / 8) for i in range(len(rows))]
+    return [row | plain | {"quantity": abs(row["quantity"]), "limit": at} for row, at in zip(rows, limits, strict=True)]

@@ -242,7 +242,7 @@ class Purse:
 
     def ratio(self) -> float:
         """Return the margin ratio; beyond any call where there is no equity to speak of."""
-        if not any(self.held()):
+        if self.account.kind == "cash" or not any(self.held()):
             return 0.0
         return math.inf if self.ruined else self.maintenance() / self.equity
 
