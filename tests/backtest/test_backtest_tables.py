@@ -5,6 +5,8 @@ The account holds 1000 in cash and pays nothing unless a table says otherwise; c
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from backtest.tables_made import (
@@ -202,7 +204,7 @@ def test_a_take_sells_what_is_held_and_no_more(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(("kind", "beside"), [("take", {"limit": 110}), ("market", {"reduce_only": 1})])
-def test_nothing_to_reduce(engine: Engine, kind: str, beside: dict[str, float]) -> None:
+def test_nothing_to_reduce(engine: Engine, kind: str, beside: dict[str, Any]) -> None:
     """Without a position, or with one of the same sign, it is cancelled where it fires."""
     for held, account in ((0, cross()), (-3, cross())):
         rows = [order(0, held)] if held else []

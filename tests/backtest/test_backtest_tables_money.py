@@ -5,6 +5,8 @@ The account holds 1000 in cash; candles are open, high, low, close and, where it
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -79,7 +81,7 @@ def test_who_waits_pays_no_spread(engine: Engine) -> None:
 @pytest.mark.parametrize("kind", ["stop", "stop_limit", "trailing"])
 def test_what_a_stop_pays(engine: Engine, kind: str) -> None:
     """A stop and a trailing stop sell at any price and pay the spread; a stop-limit names one."""
-    beside: dict[str, dict[str, float]] = {
+    beside: dict[str, dict[str, Any]] = {
         "stop": {"trigger": 98},
         "stop_limit": {"trigger": 98, "limit": 90},
         "trailing": {"trail": 0.02},
