@@ -59,6 +59,14 @@ def inner(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", numba.njit(**_INNER)(function))
 
 
+def folded(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile ``function`` into the machine code of the one that calls it: handing on many arrays costs more.
+
+    For functions that are called in one place: each further place is another copy.
+    """
+    return cast("Callable[P, R]", numba.njit(forceinline=True, **_INNER)(function))
+
+
 def spliced(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` as a piece of those that call it: for pieces around much code, which is then built once."""
     return cast("Callable[P, R]", numba.njit(**_SPLICED)(function))

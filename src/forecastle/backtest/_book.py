@@ -37,12 +37,12 @@ REASONS = 17
 # money: what the account holds and what it has paid
 CASH, FEES, SLIPPAGE, FUNDING, BORROWING, INTEREST, LIQUIDATION_FEES, INSURANCE = range(8)
 # counts; behind them the wishes that made no order, by reason
-FILLS, ORDERS, CALLS, LIQUIDATIONS, NEXT_ROW, IS_RUINED, HIT_NOW, DAY_OVER, NOT_MADE = range(9)
+FILLS, ORDERS, CALLS, LIQUIDATIONS, NEXT_ROW, IS_RUINED, HIT_NOW, DAY_OVER, LIVES, TRAILS, NOT_MADE = range(11)
 # kinds of account and measures of a wish
 IN_CASH, CROSS, ISOLATED = range(3)
 WEIGHT, UNITS, MONEY = range(3)
 # what is held of an instrument, and the bar that it is in
-POSITION, ENTRY, MARGIN, PRICE, ROOM = range(5)
+POSITION, ENTRY, MARGIN, PRICE, ROOM, BELOW, ABOVE = range(7)
 OPEN, HIGH, LOW, CLOSE, VOLUME, SIGMA, RATE_DUE, PRESENT = range(8)
 # tiers of maintenance
 FLOOR, RATE, DEDUCTION = range(3)
@@ -97,7 +97,7 @@ class Book(NamedTuple):
     """The state. Few arrays, because each that is handed from function to function costs.
 
     ``order`` and ``fill`` are tables that grow; ``working`` (instruments, 17) the numbers of working orders in
-    ascending order, how many in its last column; ``held`` (5, instruments); ``now`` (8, instruments) the bar that is
+    ascending order, how many in its last column; ``held`` (7, instruments); ``now`` (8, instruments) the bar that is
     traded, filled where something happens in it; ``rules`` and ``tiers`` never change.
     """
 
@@ -124,8 +124,8 @@ def empty_book(cash: float, instruments: int, orders: int, fills: int, rules: Fl
     """Return the state before the first bar."""
     money = np.zeros(8)
     money[CASH] = cash
-    held = np.zeros((5, instruments))
-    held[PRICE] = np.nan
+    held = np.zeros((7, instruments))
+    held[PRICE], held[BELOW], held[ABOVE] = np.nan, -np.inf, np.inf
     return Book(
         np.empty((orders, ORDER_COLUMNS)), np.empty((fills, FILL_COLUMNS)),
         np.zeros((instruments, WORKING_AT_A_TIME + 1), dtype=np.int64), held, np.zeros((8, instruments)), money,

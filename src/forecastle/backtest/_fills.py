@@ -16,44 +16,47 @@ def write_fill(
     liquidation_fee: float, cause: int, maker: bool,
 ) -> None:  # fmt: skip
     """Note a fill and pay for it."""
-    fill = book.fill[book.counts[at.FILLS]]
-    book.counts[at.FILLS] += 1
+    money, counts = book.money, book.counts
+    fill = book.fill[counts[at.FILLS]]
+    counts[at.FILLS] += 1
     fill[0], fill[1], fill[2], fill[3], fill[4] = number, i, j, quantity, price
     fill[5], fill[6], fill[7], fill[8], fill[9] = fee, slippage, liquidation_fee, cause, 1.0 if maker else 0.0
-    book.money[at.CASH] -= quantity * price + fee + slippage + liquidation_fee
-    book.money[at.FEES] += fee
-    book.money[at.SLIPPAGE] += slippage
-    book.money[at.LIQUIDATION_FEES] += liquidation_fee
+    money[at.CASH] -= quantity * price + fee + slippage + liquidation_fee
+    money[at.FEES] += fee
+    money[at.SLIPPAGE] += slippage
+    money[at.LIQUIDATION_FEES] += liquidation_fee
 
 
 @inner
 def hold(book: Book, j: int, quantity: float, closing: float, price: float) -> None:
     """Change position, average entry and margin by a fill of which ``closing`` units close."""
-    before = book.held[at.POSITION, j]
+    state = book.held
+    before = state[at.POSITION, j]
     opening = abs(quantity) - closing
     stays = abs(before) - closing
     if closing > 0.0:
-        book.held[at.MARGIN, j] *= stays / abs(before)
+        state[at.MARGIN, j] *= stays / abs(before)
     if opening > 0.0:
-        book.held[at.ENTRY, j] = (
-            (stays * book.held[at.ENTRY, j] + opening * price) / (stays + opening) if stays > 0.0 else price
+        state[at.ENTRY, j] = (
+            (stays * state[at.ENTRY, j] + opening * price) / (stays + opening) if stays > 0.0 else price
         )
-        book.held[at.MARGIN, j] += opening * price / book.rules[at.R_LEVERAGE]
+        state[at.MARGIN, j] += opening * price / book.rules[at.R_LEVERAGE]
     after = before + quantity
     if abs(after) <= at.ROUNDING * max(abs(before), abs(quantity)):
         after = 0.0
-    book.held[at.POSITION, j] = after
+    state[at.POSITION, j] = after
     if after == 0.0:
-        book.held[at.MARGIN, j] = 0.0
+        state[at.MARGIN, j] = 0.0
 
 
 @inner
 def execute(book: Book, number: int, i: int, price: float, maker: bool) -> None:
     """Fill an order that fires at ``price``, as far as volume and money allow."""
+    state, rules = book.held, book.rules
     order = book.order[number]
     j = int(order[1])
-    book.held[at.PRICE, j] = price
-    held, side = book.held[at.POSITION, j], order[at.SIDE]
+    state[at.PRICE, j] = price
+    held, side = state[at.POSITION, j], order[at.SIDE]
     asked = abs(order[at.LEFT])
     if order[at.REDUCE] == 1.0:
         if held * side >= 0.0:
@@ -63,18 +66,18 @@ def execute(book: Book, number: int, i: int, price: float, maker: bool) -> None:
     kind = int(order[at.NOW])
     if kind == at.STOP or kind == at.TRAILING:
         order[at.NOW] = at.MARKET  # it has fired: what volume leaves of it goes on at the next open
-    size = min(asked, book.held[at.ROOM, j])
+    size = min(asked, state[at.ROOM, j])
     if size < asked:
         order[at.SKIPPED] = i
     if size <= 0.0:
         return
     slips = kind != at.LIMIT and kind != at.TAKE
-    rate = book.rules[at.R_MAKER] if maker else book.rules[at.R_TAKER]
+    rate = rules[at.R_MAKER] if maker else rules[at.R_TAKER]
     closing = min(size, abs(held)) if held * side < 0.0 else 0.0
     if closing > 0.0 and abs(size - abs(held)) <= at.ROUNDING * size:
         size = closing = abs(held)
     opening, reason = size - closing, at.NO_REASON
-    if opening > 0.0 and book.rules[at.R_ACCOUNT] == at.IN_CASH and side < 0.0:
+    if opening > 0.0 and rules[at.R_ACCOUNT] == at.IN_CASH and side < 0.0:
         opening, reason = 0.0, at.NO_SHORT
     if opening > 0.0:
         share = slippage_share(book, j, size) if slips else 0.0
@@ -92,7 +95,7 @@ def execute(book: Book, number: int, i: int, price: float, maker: bool) -> None:
     cause = int(order[at.KIND])
     write_fill(book, number, i, j, side * size, price, fee, share * size * price, 0.0, cause, maker)
     hold(book, j, side * size, closing, price)
-    book.held[at.ROOM, j] -= size
+    state[at.ROOM, j] -= size
     first = order[at.FILLED] == 0.0
     order[at.FILLED] += side * size
     order[at.LEFT] -= side * size
@@ -125,34 +128,30 @@ def _after(
 @inner
 def liquidate(book: Book, i: int, j: int, price: float) -> None:
     """Close a position as the venue does: all of it, whatever the volume, with its fee; every order of it dies."""
-    book.held[at.PRICE, j] = price
-    quantity = -book.held[at.POSITION, j]
+    state, money, counts, rules = book.held, book.money, book.counts, book.rules
+    state[at.PRICE, j] = price
+    quantity = -state[at.POSITION, j]
     size = abs(quantity)
     share = slippage_share(book, j, size)
-    fee = fee_of(book, book.rules[at.R_TAKER], quantity, price, share)
-    slippage, own = share * size * price, book.rules[at.R_LIQUIDATION_FEE] * size * price
-    if book.rules[at.R_ACCOUNT] == at.ISOLATED:
-        rest = (
-            book.held[at.MARGIN, j]
-            + book.held[at.POSITION, j] * (price - book.held[at.ENTRY, j])
-            - fee
-            - slippage
-            - own
-        )
+    fee = fee_of(book, rules[at.R_TAKER], quantity, price, share)
+    slippage, own = share * size * price, rules[at.R_LIQUIDATION_FEE] * size * price
+    if rules[at.R_ACCOUNT] == at.ISOLATED:
+        rest = state[at.MARGIN, j] + state[at.POSITION, j] * (price - state[at.ENTRY, j]) - fee - slippage - own
         if rest < 0.0:
-            book.money[at.INSURANCE] -= rest
-            book.money[at.CASH] -= rest
+            money[at.INSURANCE] -= rest
+            money[at.CASH] -= rest
     write_fill(book, -1, i, j, quantity, price, fee, slippage, own, at.LIQUIDATION, False)
     hold(book, j, quantity, size, price)
-    book.counts[at.LIQUIDATIONS] += 1
-    book.counts[at.HIT_NOW] = 1
+    counts[at.LIQUIDATIONS] += 1
+    counts[at.HIT_NOW] = 1
     cancel_all(book, j, i, at.LIQUIDATED)
 
 
 @inner
 def close_out(book: Book, i: int, j: int) -> None:
     """Close a position at its last price as by a market order."""
-    quantity, price = -book.held[at.POSITION, j], book.held[at.PRICE, j]
+    state = book.held
+    quantity, price = -state[at.POSITION, j], state[at.PRICE, j]
     share = slippage_share(book, j, abs(quantity))
     fee = fee_of(book, book.rules[at.R_TAKER], quantity, price, share)
     write_fill(book, -1, i, j, quantity, price, fee, share * abs(quantity) * price, 0.0, at.AT_END, False)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from forecastle.backtest import _book as at
 from forecastle.backtest._book import Book, Rows, Wishes
 from forecastle.backtest._margin import equity_of
-from forecastle.compiled import inner
+from forecastle.compiled import folded, inner
 
 
 @inner
 def new_order(book: Book, i: int, j: int, quantity: float, active: int) -> int:
     """Write a GTC market order without anything beside it and return its number; it is not working yet."""
-    number = book.counts[at.ORDERS]
-    book.counts[at.ORDERS] += 1
+    counts = book.counts
+    number = counts[at.ORDERS]
+    counts[at.ORDERS] += 1
     order = book.order[number]
-    order[:] = np.nan
+    for column in range(at.ORDER_COLUMNS):
+        order[column] = math.nan
     order[at.BAR], order[at.INSTRUMENT], order[at.QUANTITY] = i, j, quantity
     order[at.KIND], order[at.NOW], order[at.STATUS], order[at.REASON] = at.MARKET, at.MARKET, at.WORKING, at.NO_REASON
     order[at.FILLED], order[at.ENDED], order[at.PARENT] = 0.0, -1.0, -1.0
@@ -32,43 +32,47 @@ def new_order(book: Book, i: int, j: int, quantity: float, active: int) -> int:
 @inner
 def end(book: Book, number: int, i: int, status: int, reason: int) -> None:
     """End an order and take it from those that work."""
+    working = book.working
     order = book.order[number]
     order[at.STATUS], order[at.REASON], order[at.ENDED] = status, reason, i
     j = int(order[at.INSTRUMENT])
     kept = 0
-    for w in range(book.working[j, at.WAITING]):
-        if book.working[j, w] != number:
-            book.working[j, kept] = book.working[j, w]
+    for w in range(working[j, at.WAITING]):
+        if working[j, w] != number:
+            working[j, kept] = working[j, w]
             kept += 1
-    book.working[j, at.WAITING] = kept
+    working[j, at.WAITING] = kept
 
 
 @inner
 def start(book: Book, number: int, i: int) -> None:
     """Let an order work, or reject it where too many do or the account is ruined."""
+    working = book.working
     j = int(book.order[number, at.INSTRUMENT])
     if book.counts[at.IS_RUINED] == 1:
         end(book, number, i, at.REJECTED, at.RUINED)
-    elif book.working[j, at.WAITING] == at.WORKING_AT_A_TIME:
+    elif working[j, at.WAITING] == at.WORKING_AT_A_TIME:
         end(book, number, i, at.REJECTED, at.MANY)
     else:
-        book.working[j, book.working[j, at.WAITING]] = number
-        book.working[j, at.WAITING] += 1
+        working[j, working[j, at.WAITING]] = number
+        working[j, at.WAITING] += 1
 
 
 @inner
 def cancel_all(book: Book, j: int, i: int, reason: int) -> None:
     """Cancel every order of an instrument, also those that are not active yet."""
-    while book.working[j, at.WAITING] > 0:
-        end(book, book.working[j, 0], i, at.CANCELLED, reason)
+    working = book.working
+    while working[j, at.WAITING] > 0:
+        end(book, working[j, 0], i, at.CANCELLED, reason)
 
 
 @inner
 def cancel_brackets(book: Book, j: int, i: int, reason: int, spared: int) -> None:
     """Cancel the brackets of an instrument but one."""
+    working = book.working
     w = 0
-    while w < book.working[j, at.WAITING]:
-        number = book.working[j, w]
+    while w < working[j, at.WAITING]:
+        number = working[j, w]
         if book.order[number, at.BRACKET] == 1.0 and number != spared:
             end(book, number, i, at.CANCELLED, reason)
         else:
@@ -78,12 +82,13 @@ def cancel_brackets(book: Book, j: int, i: int, reason: int, spared: int) -> Non
 @inner
 def cancel_group(book: Book, number: int, i: int) -> None:
     """Cancel the others of the group of an order, of all instruments."""
-    group = book.order[number, at.OCO]
+    orders, working = book.order, book.working
+    group = orders[number, at.OCO]
     for j in range(book.held.shape[1]):
         w = 0
-        while w < book.working[j, at.WAITING]:
-            other = book.working[j, w]
-            if book.order[other, at.OCO] == group and other != number:
+        while w < working[j, at.WAITING]:
+            other = working[j, w]
+            if orders[other, at.OCO] == group and other != number:
                 end(book, other, i, at.CANCELLED, at.BY_OCO)
             else:
                 w += 1
@@ -92,9 +97,10 @@ def cancel_group(book: Book, number: int, i: int) -> None:
 @inner
 def make_brackets(book: Book, number: int, i: int, j: int, fill: float) -> None:
     """Make stop, trailing stop and take of an order from its first fill, active at once."""
-    parent = book.order[number]
+    orders, state = book.order, book.held
+    parent = orders[number]
     parent[at.MADE] = 1.0
-    side = 1.0 if book.held[at.POSITION, j] > 0.0 else -1.0
+    side = 1.0 if state[at.POSITION, j] > 0.0 else -1.0
     stop, take, trail = parent[at.STOP_AT], parent[at.TAKE_AT], parent[at.TRAIL_SHARE]
     if math.isnan(stop):
         stop = fill * (1.0 - side * parent[at.STOP_SHARE])
@@ -107,8 +113,8 @@ def make_brackets(book: Book, number: int, i: int, j: int, fill: float) -> None:
         price = stop if kind == at.STOP else trail if kind == at.TRAILING else take
         if math.isnan(price):
             continue
-        made = new_order(book, i, j, -book.held[at.POSITION, j], i)
-        order = book.order[made]
+        made = new_order(book, i, j, -state[at.POSITION, j], i)
+        order = orders[made]
         order[at.KIND], order[at.NOW], order[at.PARENT], order[at.BRACKET], order[at.REDUCE] = (
             kind,
             kind,
@@ -125,12 +131,13 @@ def make_brackets(book: Book, number: int, i: int, j: int, fill: float) -> None:
         start(book, made, i)
 
 
-@inner
+@folded
 def decide(wishes: Wishes, rows: Rows, book: Book, i: int) -> None:
     """Turn what was decided at the close of bar i into orders: rows of the table first, then wishes."""
-    while book.counts[at.NEXT_ROW] < rows.bar.size and rows.bar[book.counts[at.NEXT_ROW]] == i:
-        _from_row(rows, book, i, book.counts[at.NEXT_ROW])
-        book.counts[at.NEXT_ROW] += 1
+    counts = book.counts
+    while counts[at.NEXT_ROW] < rows.bar.size and rows.bar[counts[at.NEXT_ROW]] == i:
+        _from_row(rows, book, i, counts[at.NEXT_ROW])
+        counts[at.NEXT_ROW] += 1
     for j in range(wishes.target.shape[1]):
         target = wishes.target[i, j]
         if not math.isnan(target):
@@ -158,15 +165,16 @@ def _from_row(rows: Rows, book: Book, i: int, row: int) -> None:
     _sized(book, number, i)
 
 
-@inner
+@folded
 def _from_wish(wishes: Wishes, book: Book, i: int, j: int, target: float) -> None:
-    if book.now[at.PRESENT, j] == 0.0:
-        book.counts[at.NOT_MADE + at.ABSENT] += 1
+    bar, counts, rules = book.now, book.counts, book.rules
+    if bar[at.PRESENT, j] == 0.0:
+        counts[at.NOT_MADE + at.ABSENT] += 1
         return
-    if book.counts[at.IS_RUINED] == 1:
-        book.counts[at.NOT_MADE + at.RUINED] += 1
+    if counts[at.IS_RUINED] == 1:
+        counts[at.NOT_MADE + at.RUINED] += 1
         return
-    close = book.now[at.CLOSE, j]
+    close = bar[at.CLOSE, j]
     position, under_way = book.held[at.POSITION, j], _replaced(book, i, j)
     held = position + under_way
     wanted = target
@@ -174,16 +182,16 @@ def _from_wish(wishes: Wishes, book: Book, i: int, j: int, target: float) -> Non
         equity = equity_of(book)
         wanted = target * equity / close
         same_side = target * held > 0.0
-        if book.rules[at.R_BAND] > 0.0 and same_side and abs(target - held * close / equity) <= book.rules[at.R_BAND]:
-            book.counts[at.NOT_MADE + at.IN_BAND] += 1
+        if rules[at.R_BAND] > 0.0 and same_side and abs(target - held * close / equity) <= rules[at.R_BAND]:
+            counts[at.NOT_MADE + at.IN_BAND] += 1
             return
     elif wishes.measure != at.UNITS:
         wanted = target / close
     quantity = wanted - held
     if abs(quantity) <= at.GRACE * max(abs(wanted), abs(position), abs(under_way)):
-        book.counts[at.NOT_MADE + at.THERE_ALREADY] += 1
+        counts[at.NOT_MADE + at.THERE_ALREADY] += 1
         return
-    number = new_order(book, i, j, quantity, i + 1 + book.rules[at.R_LATENCY])
+    number = new_order(book, i, j, quantity, i + 1 + rules[at.R_LATENCY])
     _beside(wishes, book, number, i, j)
     _sized(book, number, i)
 
@@ -191,9 +199,10 @@ def _from_wish(wishes: Wishes, book: Book, i: int, j: int, target: float) -> Non
 @inner
 def _replaced(book: Book, i: int, j: int) -> float:
     """Cancel the wishes of before that are active and not filled; return what is asked by those under way."""
+    working = book.working
     under_way, w = 0.0, 0
-    while w < book.working[j, at.WAITING]:
-        number = book.working[j, w]
+    while w < working[j, at.WAITING]:
+        number = working[j, w]
         order = book.order[number]
         if order[at.WISH] == 1.0 and order[at.ACTIVE] <= i:
             end(book, number, i, at.CANCELLED, at.REPLACED)
@@ -232,16 +241,17 @@ def _beside(wishes: Wishes, book: Book, number: int, i: int, j: int) -> None:
 @inner
 def _sized(book: Book, number: int, i: int) -> None:
     """Round an order to lots and let it work; one that closes the position is left as it is."""
+    state, rules = book.held, book.rules
     order = book.order[number]
     j = int(order[at.INSTRUMENT])
     quantity = order[at.QUANTITY]
     small = False
-    if quantity != -book.held[at.POSITION, j]:
+    if quantity != -state[at.POSITION, j]:
         size = abs(quantity)
-        if book.rules[at.R_LOT] > 0.0:
-            size = math.floor(size / book.rules[at.R_LOT] + at.GRACE) * book.rules[at.R_LOT]
+        if rules[at.R_LOT] > 0.0:
+            size = math.floor(size / rules[at.R_LOT] + at.GRACE) * rules[at.R_LOT]
         order[at.QUANTITY] = order[at.LEFT] = math.copysign(size, quantity)
-        small = size == 0.0 or size * book.held[at.PRICE, j] < book.rules[at.R_SMALLEST]
+        small = size == 0.0 or size * state[at.PRICE, j] < rules[at.R_SMALLEST]
     if small and book.counts[at.IS_RUINED] == 0:
         end(book, number, i, at.REJECTED, at.SMALL)
     else:

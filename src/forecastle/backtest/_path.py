@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from forecastle.backtest import _book as at
-from forecastle.backtest._book import Book, FloatArray, IntArray
+from forecastle.backtest._book import Book
 from forecastle.backtest._fills import execute, fires_at, liquidate
 from forecastle.backtest._margin import is_liquidated, liquidation_price
 from forecastle.backtest._orders import end
@@ -13,24 +13,25 @@ from forecastle.compiled import inner
 
 
 @inner
-def may_fire(order: FloatArray, working: IntArray, i: int, j: int, low: float, high: float) -> bool:
-    """Return whether the bar has to be walked: an order is new, moves with the price, or lies in its range."""
+def watch_for(book: Book, j: int) -> None:
+    """Note from which low and which high on a bar has to be walked for the orders of an instrument.
+
+    Every bar, where one is new, under way, or moves with the price; those under way become active some bar.
+    """
+    orders, working, state = book.order, book.working, book.held
+    below, above = -math.inf, math.inf
     for w in range(working[j, at.WAITING]):
         number = working[j, w]
-        if order[number, at.ACTIVE] > i:
-            continue
-        kind, buys = order[number, at.NOW], order[number, at.SIDE] > 0.0
-        if order[number, at.SEEN] == 0.0 or kind == at.MARKET or kind == at.TRAILING:
-            return True
-        if kind == at.LIMIT or kind == at.TAKE:
-            limit = order[number, at.LIMIT_AT]
-            if (low <= limit) if buys else (high >= limit):
-                return True
+        kind, buys = orders[number, at.NOW], orders[number, at.SIDE] > 0.0
+        if orders[number, at.SEEN] == 0.0 or kind == at.MARKET or kind == at.TRAILING:
+            below = math.inf
+        elif kind == at.LIMIT or kind == at.TAKE:
+            limit = orders[number, at.LIMIT_AT]
+            below, above = (max(below, limit), above) if buys else (below, min(above, limit))
         else:
-            trigger = order[number, at.TRIGGER_AT]
-            if (high >= trigger) if buys else (low <= trigger):
-                return True
-    return False
+            trigger = orders[number, at.TRIGGER_AT]
+            below, above = (below, min(above, trigger)) if buys else (max(below, trigger), above)
+    state[at.BELOW, j], state[at.ABOVE, j] = below, above
 
 
 @inner
@@ -43,8 +44,9 @@ def trailing_level(book: Book, number: int) -> float:
 @inner
 def move_trailing(book: Book, i: int, j: int, price: float) -> None:
     """Let trailing orders follow a price that is better than any before."""
-    for w in range(book.working[j, at.WAITING]):
-        order = book.order[book.working[j, w]]
+    working = book.working
+    for w in range(working[j, at.WAITING]):
+        order = book.order[working[j, w]]
         if order[at.NOW] == at.TRAILING and order[at.ACTIVE] <= i:
             if math.isnan(order[at.BEST]) or order[at.SIDE] * price < order[at.SIDE] * order[at.BEST]:
                 order[at.BEST] = price
@@ -78,12 +80,13 @@ def fire(book: Book, number: int, i: int, price: float, here: bool) -> None:
 @inner
 def at_open(book: Book, i: int, j: int, reducing: bool, before: int) -> None:
     """Fill what fires at the open, in one of the two rounds; orders from number ``before`` on are of the path."""
+    working = book.working
     price, last = book.now[at.OPEN, j], -1
     while True:
         number = -1
-        for w in range(book.working[j, at.WAITING]):
-            if book.working[j, w] > last:
-                number = book.working[j, w]
+        for w in range(working[j, at.WAITING]):
+            if working[j, w] > last:
+                number = working[j, w]
                 break
         if number < 0 or number >= before:
             return
@@ -106,9 +109,10 @@ def at_open(book: Book, i: int, j: int, reducing: bool, before: int) -> None:
 @inner
 def expire(book: Book, i: int, j: int, tif: int, before: int) -> None:
     """Let what is left of active orders of one kind of life expire."""
+    working = book.working
     w = 0
-    while w < book.working[j, at.WAITING]:
-        number = book.working[j, w]
+    while w < working[j, at.WAITING]:
+        number = working[j, w]
         order = book.order[number]
         if number < before and order[at.ACTIVE] <= i and order[at.TIF] == tif:
             end(book, number, i, at.EXPIRED, at.TIME)
@@ -119,51 +123,55 @@ def expire(book: Book, i: int, j: int, tif: int, before: int) -> None:
 @inner
 def walk(book: Book, i: int, j: int) -> None:
     """Follow the price of an instrument through its bar."""
-    if book.working[j, at.WAITING] == 0 and book.rules[at.R_ACCOUNT] == at.IN_CASH:
+    state, bar, rules = book.held, book.now, book.rules
+    if book.working[j, at.WAITING] == 0 and rules[at.R_ACCOUNT] == at.IN_CASH:
         return
-    if book.held[at.POSITION, j] != 0.0:
-        up_first = book.held[at.POSITION, j] < 0.0
+    if state[at.POSITION, j] != 0.0:
+        up_first = state[at.POSITION, j] < 0.0
     else:
         side = _first_side(book, i, j)
         if side == 0.0:
             return
         up_first = side > 0.0
-    if book.rules[at.R_BEST]:
+    if rules[at.R_BEST]:
         up_first = not up_first
-    spot = book.now[at.OPEN, j]
-    first, second = (
-        (book.now[at.HIGH, j], book.now[at.LOW, j]) if up_first else (book.now[at.LOW, j], book.now[at.HIGH, j])
-    )
-    _piece(book, i, j, spot, first)
-    _piece(book, i, j, first, second)
-    _piece(book, i, j, second, book.now[at.CLOSE, j])
+    spot = bar[at.OPEN, j]
+    first, second = (bar[at.HIGH, j], bar[at.LOW, j]) if up_first else (bar[at.LOW, j], bar[at.HIGH, j])
+    for leg in range(3):
+        to = first if leg == 0 else second if leg == 1 else bar[at.CLOSE, j]
+        _piece(book, i, j, spot, to)
+        spot = to
 
 
 @inner
 def _first_side(book: Book, i: int, j: int) -> float:
-    for w in range(book.working[j, at.WAITING]):
-        if book.order[book.working[j, w], at.ACTIVE] <= i:
-            return float(book.order[book.working[j, w], at.SIDE])
+    orders, working = book.order, book.working
+    for w in range(working[j, at.WAITING]):
+        if orders[working[j, w], at.ACTIVE] <= i:
+            return float(orders[working[j, w], at.SIDE])
     return 0.0
 
 
 @inner
 def _piece(book: Book, i: int, j: int, begin: float, to: float) -> None:
     """Let everything happen on a straight piece, nearest first, then move the trailing orders."""
+    state = book.held
     spot = begin
-    book.held[at.PRICE, j] = spot
-    while True:
+    state[at.PRICE, j] = spot
+    margin = book.rules[at.R_ACCOUNT] != at.IN_CASH
+    while book.working[j, at.WAITING] > 0 or margin:
         number, hit, here = _next(book, i, j, spot, to)
         if number == -2:
             break
         spot = hit
-        book.held[at.PRICE, j] = spot
+        state[at.PRICE, j] = spot
         if number == -1:
             liquidate(book, i, j, spot)
         else:
             fire(book, number, i, spot, here)
-    book.held[at.PRICE, j] = to
-    move_trailing(book, i, j, to)
+    state[at.PRICE, j] = to
+    if book.counts[at.TRAILS] == 1:
+        move_trailing(book, i, j, to)
 
 
 @inner
@@ -172,15 +180,16 @@ def _next(book: Book, i: int, j: int, spot: float, to: float) -> tuple[int, floa
 
     -1 is liquidation, -2 nothing.
     """
+    working, state, rules = book.working, book.held, book.rules
     number, hit, here, rank = -2, to, False, 3
-    if book.rules[at.R_ACCOUNT] != at.IN_CASH and book.held[at.POSITION, j] != 0.0:
+    if rules[at.R_ACCOUNT] != at.IN_CASH and state[at.POSITION, j] != 0.0:
         if is_liquidated(book, j):
             return -1, spot, True
         level = liquidation_price(book, j)
-        if _between(level, spot, to, book.held[at.POSITION, j] < 0.0):
+        if _between(level, spot, to, state[at.POSITION, j] < 0.0):
             number, hit, rank = -1, level, 0
-    for w in range(book.working[j, at.WAITING]):
-        other = book.working[j, w]
+    for w in range(working[j, at.WAITING]):
+        other = working[j, w]
         order = book.order[other]
         if order[at.ACTIVE] > i or order[at.SKIPPED] == i:
             continue
@@ -194,7 +203,7 @@ def _next(book: Book, i: int, j: int, spot: float, to: float) -> tuple[int, floa
             if kind == at.TRAILING:
                 level = trailing_level(book, other)
             if own == 2:
-                reached = _passes(level, spot, to, side, book.rules[at.R_BEST])
+                reached = _passes(level, spot, to, side, rules[at.R_BEST])
             else:
                 reached = _between(level, spot, to, side > 0.0)
             if not reached:

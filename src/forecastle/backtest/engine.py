@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from forecastle.backtest import _book
 from forecastle.backtest._book import Bars, Book, Path, Rows, Wishes
-from forecastle.backtest._loop import advance, decide_now
+from forecastle.backtest._loop import advance
 from forecastle.backtest.account import Account
 from forecastle.backtest.costs import Costs
 from forecastle.backtest.execution import Execution
@@ -75,15 +75,20 @@ class Run:
         """Trade the bars before ``bar``."""
         while self.done < bar:
             self.done = advance(self.done, bar, self._bars, self.wishes, self._rows, self.book, self.path)
-            if self.done < bar:
-                least = self.market.present.shape[1] * _book.EVENTS + len(self._rows.bar)
-                self.book = _book.enlarged(
-                    self.book, max(least, self.book.order.shape[0]), max(least, self.book.fill.shape[0])
-                )
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Enlarge the tables where the next bar could fill them."""
+        book, rows = self.book, self._rows.bar.size
+        most = book.held.shape[1] * _book.EVENTS
+        orders, fills = int(book.counts[_book.ORDERS]), int(book.counts[_book.FILLS])
+        if orders + most + rows > book.order.shape[0] or fills + most > book.fill.shape[0]:
+            self.book = _book.enlarged(book, max(most + rows, book.order.shape[0]), max(most, book.fill.shape[0]))
 
     def decide(self, bar: int) -> None:
         """Turn what was wished of ``bar``, the last that was traded, into orders."""
-        decide_now(self._bars, self.wishes, self._rows, self.book, bar)
+        self._make_room()
+        advance(bar, bar, self._bars, self.wishes, self._rows, self.book, self.path)
 
     def state(self, bar: int) -> tuple[FloatArray, float]:
         """Return the positions in units, (instruments,), and the equity at the close of a bar that was traded."""

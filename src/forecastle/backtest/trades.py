@@ -31,11 +31,11 @@ def round_trips(fills: FloatArray, instruments: int) -> FloatArray:
     ``fills`` has the columns of :data:`~forecastle.backtest.simulated.FILL`. A trade begins where a position leaves
     zero and ends where it is zero again or of the other sign: then that fill ends one and begins the next, its costs
     shared by quantity. ``quantity`` is all that was opened, prices are the means of what was opened and closed, so that
-    ``gain = side * quantity closed * (exit - entry)``. Funding and interest are the account's, not a trade's.
+    ``gain = side * quantity * (exit - entry)`` once it is closed. Funding and interest are the account's, not a trade's.
     """
     made = np.empty((fills.shape[0] + 1, 10))
     open_of = np.full(instruments, -1)
-    held, closed = np.zeros(instruments), np.zeros(instruments)
+    held, closed, entry = np.zeros(instruments), np.zeros(instruments), np.zeros(instruments)
     count = 0
     for f in range(fills.shape[0]):
         j, quantity, price = int(fills[f, 2]), fills[f, 3], fills[f, 4]
@@ -45,7 +45,7 @@ def round_trips(fills: FloatArray, instruments: int) -> FloatArray:
         opening = size - closing
         if closing > 0.0:
             row = made[open_of[j]]
-            row[_GAIN] += row[_SIDE] * closing * (price - row[_IN])
+            row[_GAIN] += row[_SIDE] * closing * (price - entry[j])
             row[_OUT] = (row[_OUT] * closed[j] + price * closing) / (closed[j] + closing)
             closed[j] += closing
             row[_COSTS] += costs * (closing / size)
@@ -62,7 +62,8 @@ def round_trips(fills: FloatArray, instruments: int) -> FloatArray:
                 count += 1
             row = made[open_of[j]]
             stays = abs(before) - closing
-            row[_IN] = (row[_IN] * stays + price * opening) / (stays + opening)
+            entry[j] = (entry[j] * stays + price * opening) / (stays + opening)
+            row[_IN] = (row[_IN] * row[_QUANTITY] + price * opening) / (row[_QUANTITY] + opening)
             row[_QUANTITY] += opening
             row[_COSTS] += costs * (opening / size)
         held[j] = before + quantity

@@ -38,6 +38,7 @@ FIGURES = {
 }
 """The figures and what they are."""
 YEARS_OF_CALMAR = 3
+SAMPLED = 64
 SHORTEST = 0.5
 """Years below which a yearly growth would blow up what a few weeks did."""
 
@@ -184,8 +185,24 @@ def _tails(returns: FloatArray, lacking: str) -> Ratio:
     """Return the ratio of quantiles, interpolated between order statistics as numpy does."""
     if lacking:
         return _of("tail_ratio", 0.0, lacking)
-    low, high = np.quantile(returns, [0.05, 0.95])
+    low, high = lower_quantile(returns, 0.05), -lower_quantile(-returns, 0.05)
     return _of("tail_ratio", high / abs(low) if low else 0.0, "" if low else "the 5 % quantile is zero")
+
+
+def lower_quantile(values: FloatArray, share: float) -> float:
+    """Return the quantile of a small ``share``, as numpy's, from the values below a bound that a sample suggests.
+
+    A million values are looked at once instead of being ordered; where the bound was too low all are.
+    """
+    sample = np.sort(values[::SAMPLED])
+    place = share * (values.size - 1)
+    bound = sample[min(int(share * sample.size + 4.0 * math.sqrt(sample.size)), sample.size - 1)]
+    below = values[values <= bound]
+    if below.size < place + 2:
+        below = values
+    rank = int(place)
+    low, high = np.partition(below, [rank, min(rank + 1, below.size - 1)])[[rank, min(rank + 1, below.size - 1)]]
+    return float(low + (high - low) * (place - rank))
 
 
 def _of_trades(trades: FloatArray) -> dict[str, Ratio]:
