@@ -172,8 +172,9 @@ def _refuse_unknown(signals: Signals) -> None:
         for name, kinds in (("limit", (1, 3)), ("trigger", (2, 3))):
             needs = wished & np.isin(signals.kind, kinds)
             values = getattr(signals, name)
-            if needs.any() and (values is None or not np.isfinite(values[needs]).all()):
-                raise DataInvalid(f"A signal of a {name} order has no {name}.", "It fires at a price.", "Give one.")
+            if needs.any() and (values is None or not (np.isfinite(values[needs]) & (values[needs] > 0.0)).all()):
+                what = f"A signal of a {name} order has no {name}."
+                raise DataInvalid(what, "It fires at a price.", f"Give {name} above zero.")
     if signals.tif is not None:
         _refuse_kind(signals.tif[wished], tuple(TimeInForce))
 

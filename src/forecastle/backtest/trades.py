@@ -31,7 +31,7 @@ def round_trips(fills: FloatArray, instruments: int) -> FloatArray:
     ``fills`` has the columns of :data:`~forecastle.backtest.simulated.FILL`. A trade begins where a position leaves
     zero and ends where it is zero again or of the other sign: then that fill ends one and begins the next, its costs
     shared by quantity. ``quantity`` is all that was opened, prices are the means of what was opened and closed, so that
-    ``gain = side * quantity * (exit - entry)`` once it is closed. Funding and interest are the account's, not a trade's.
+    ``gain = side * quantity * (exit - entry)`` once it is closed. Funding and interest are the account's, not its own.
     """
     made = np.empty((fills.shape[0] + 1, 10))
     open_of = np.full(instruments, -1)

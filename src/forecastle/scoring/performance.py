@@ -39,6 +39,8 @@ FIGURES = {
 """The figures and what they are."""
 YEARS_OF_CALMAR = 3
 SAMPLED = 64
+ROUNDING = 1e-14
+"""What log returns of a constant growth differ by, for equity has 16 digits."""
 SHORTEST = 0.5
 """Years below which a yearly growth would blow up what a few weeks did."""
 
@@ -66,17 +68,17 @@ def performance(
     ``equity`` (bars,) after ``start``; ``position`` and ``close`` (bars, instruments); ``trades`` (round trips, 3):
     gain, costs, notional opened, of those that are closed; ``traded`` the notional of all fills. Returns are log
     returns. Figures of fewer than 20 periods, of equity that never changes, or that fell to zero, are None with the
-    reason. Raises ``DataInvalid`` for NaN in equity.
+    reason. Raises ``DataInvalid`` for NaN in equity, or none.
     """
-    if not np.isfinite(equity).all() or not start > 0.0:
-        raise DataInvalid("The equity is not finite.", "Each bar has a value.", "Mend the prices.")
+    if not equity.size or not np.isfinite(equity).all() or not start > 0.0:
+        raise DataInvalid("The equity is not finite, or there is none.", "Each bar has a value.", "Mend the prices.")
     returns = np.zeros(equity.size)
     moments = at.equity_moments(equity, start, position, close, returns)
-    found = {"total_return": _of("total_return", equity[-1] / start - 1.0, "" if equity.size else "there are no bars")}
+    found = {"total_return": _of("total_return", equity[-1] / start - 1.0)}
     found |= _of_returns(moments, returns, equity, start, periods_per_year)
     found |= _of_trades(trades)
     years = equity.size / periods_per_year
-    mean = float(equity.mean()) if equity.size else 0.0
+    mean = float(equity.mean())
     lacking = _short(equity.size) or ("" if mean > 0.0 else "equity is not above zero on average")
     found["turnover"] = _of("turnover", 0.0 if lacking else traded / mean / years, lacking)
     return Performance({name: found[name] for name in FIGURES}, returns, periods_per_year)
@@ -94,7 +96,7 @@ def intervals(
     r = np.asarray(returns, dtype=np.float64)
     if not np.isfinite(r).all():
         raise DataInvalid("The returns are not finite.", "Each bar has one.", "Mend the equity.")
-    if r.size < FEWEST or float(np.ptp(r)) == 0.0:
+    if r.size < FEWEST or not _varies(r):
         return {}
     block = max(bootstrap.block_length(r), bootstrap.block_length(np.square(r - r.mean())))
     draw = np.random.default_rng(seed)
@@ -125,8 +127,8 @@ def _drawn(r: FloatArray, yearly: float) -> dict[str, FloatArray]:
     level = np.cumsum(r, axis=1)
     high = np.maximum.accumulate(np.maximum(level, 0.0), axis=1)
     fall = -np.expm1((level - high).min(axis=1))
-    growth = np.expm1(mean * yearly)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        growth = np.expm1(mean * yearly)
         mar = np.where(fall > 0.0, growth / fall, np.nan)
     return {
         "total_return": np.expm1(total), "cagr": growth, "volatility": spread * root, "sharpe": sharpe,
@@ -136,6 +138,11 @@ def _drawn(r: FloatArray, yearly: float) -> dict[str, FloatArray]:
 
 def _of(name: str, value: float, lacking: str = "") -> Ratio:
     return Ratio(name, None, lacking) if lacking else Ratio(name, float(value))
+
+
+def _varies(returns: FloatArray) -> bool:
+    """Return whether returns differ by more than the last digits of a constant growth."""
+    return float(np.ptp(returns)) > ROUNDING
 
 
 def _short(n: int) -> str:
@@ -148,9 +155,9 @@ def _of_returns(
     n = equity.size
     lost = "" if moments[at.LOWEST] > 0.0 else "equity fell to zero"
     lacking = lost or _short(n)
-    still = lacking or ("" if float(np.ptp(returns)) > 0.0 else "the returns do not vary")
+    still = lacking or ("" if _varies(returns) else "the returns do not vary")
     young = lacking or ("" if n / yearly >= SHORTEST else f"{n / yearly:.2g} years; {SHORTEST} are needed")
-    root, growth = math.sqrt(yearly), math.expm1(moments[at.TOTAL] * yearly / n) if n and not lost else 0.0
+    root, growth = math.sqrt(yearly), 0.0 if young else math.expm1(moments[at.TOTAL] * yearly / n)
     fall = moments[at.DRAWDOWN]
     none_below = still or ("" if moments[at.DOWNSIDE] > 0.0 else "no period fell")
     no_fall = young or ("" if fall > 0.0 else "there was no drawdown")
@@ -178,7 +185,7 @@ def _calmar(equity: FloatArray, start: float, yearly: float, lost: str) -> Ratio
     last = np.concatenate([[start if equity.size == bars else equity[-bars - 1]], equity[-bars:]])
     fall = float((1.0 - last / np.maximum.accumulate(last)).max())
     growth = (last[-1] / last[0]) ** (1.0 / YEARS_OF_CALMAR) - 1.0
-    return _of("calmar", growth / max(fall, 1e-300), "" if fall > 0.0 else "there was no drawdown")
+    return _of("calmar", growth / fall if fall > 0.0 else 0.0, "" if fall > 0.0 else "there was no drawdown")
 
 
 def _tails(returns: FloatArray, lacking: str) -> Ratio:
