@@ -26,21 +26,23 @@ class Pair(NamedTuple):
     """What the loop and the twin made of a seed."""
 
     seed: int
+    call_at: float
     ours: Simulated
     theirs: Simulated
 
 
+def pair_of(seed: int) -> Pair:
+    case = random_case(seed)
+    return Pair(seed, case[2].call_at, simulate(*case), twin.run(*case))
+
+
 @pytest.fixture(scope="module")
 def pairs() -> list[Pair]:
-    made = []
-    for seed in SEEDS:
-        case = random_case(seed)
-        made.append(Pair(seed, simulate(*case), twin.run(*case)))
-    return made
+    return [pair_of(seed) for seed in SEEDS]
 
 
-def _same(ours: FloatArray, theirs: FloatArray, cancels: float = CANCELS) -> bool:
-    return ours.shape == theirs.shape and np.allclose(ours, theirs, RELATIVE, cancels, equal_nan=True)
+def _same(ours: FloatArray, theirs: FloatArray) -> bool:
+    return ours.shape == theirs.shape and np.allclose(ours, theirs, RELATIVE, CANCELS, equal_nan=True)
 
 
 def _array(name: str) -> Callable[[Pair], bool]:
@@ -48,8 +50,12 @@ def _array(name: str) -> Callable[[Pair], bool]:
 
 
 def _ratios(pair: Pair) -> bool:
-    """Compare a share: about one, not thousands."""
-    return _same(pair.ours.margin_ratio, pair.theirs.margin_ratio, CANCELS / CASH)
+    """Compare maintenance over equity, each with its noise: where little equity is left it is much of it."""
+    ours, theirs, equity = pair.ours.margin_ratio, pair.theirs.margin_ratio, np.abs(pair.theirs.equity)
+    ruined = np.isinf(theirs)
+    share = CANCELS / np.maximum(equity[~ruined], CANCELS)
+    noise = theirs[~ruined] * RELATIVE + (1.0 + theirs[~ruined]) * share
+    return np.array_equal(np.isinf(ours), ruined) and bool((np.abs(ours[~ruined] - theirs[~ruined]) <= noise).all())
 
 
 def _costs(pair: Pair) -> bool:
@@ -63,7 +69,9 @@ def _not_made(pair: Pair) -> bool:
 
 
 def _counts(pair: Pair) -> bool:
-    return (pair.ours.calls, pair.ours.liquidations) == (pair.theirs.calls, pair.theirs.liquidations)
+    """Compare calls and liquidations. A ratio of just ``call_at`` on paper is a call or none by its last digit."""
+    ties = int((np.abs(pair.theirs.margin_ratio - pair.call_at) < 1e-9).sum())
+    return pair.ours.liquidations == pair.theirs.liquidations and abs(pair.ours.calls - pair.theirs.calls) <= ties
 
 
 PARTS = {name: _array(name) for name in ("fills", "orders", "equity", "position")}
