@@ -248,6 +248,15 @@ def test_a_band_does_not_hold_back_an_entry_or_a_turn(engine: Engine) -> None:
     expect(out, fills=[(1, 0.4, 100), (2, -0.5, 100), (3, 0.1, 100)])
 
 
+def test_what_is_under_way_to_zero_is_no_side_for_a_band(engine: Engine) -> None:
+    """Two bars late: 10 / 9 held, 50 / 9 and -60 / 9 under way: zero but for a last digit above it. 0.05 is an entry
+    of 5 / 9, not within 0.1 of something that is held."""
+    asked = wishes(0.1, NAN, NAN, 0.6, 0, 0.05, NAN, NAN, NAN, measure="weight")
+    out = play(engine, still(90, 9), asked, execution=Execution(latency=2, band=0.1))
+    expect(out, fills=[(3, 10 / 9, 90), (6, 50 / 9, 90), (7, -60 / 9, 90), (8, 5 / 9, 90)])
+    assert not_made_of(out) == {}
+
+
 # --- lots and rejections ---------------------------------------------------------------------------------------------
 
 

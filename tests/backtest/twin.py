@@ -701,7 +701,8 @@ class Twin:
         under_way = sum(o.left for o in earlier if o.active_from > self.bar)
         held = self.purse.positions[j].quantity + under_way
         desired = self.desired(signals.measure, target, self.purse.prices[j])
-        if signals.measure == "weight" and self.in_band(target, held * self.purse.prices[j], held):
+        some = abs(held) > GRACE * abs(self.purse.positions[j].quantity)  # else zero but for its last digits
+        if signals.measure == "weight" and some and self.in_band(target, held * self.purse.prices[j], held):
             self.not_made[OrderReason.BAND] += 1
         elif abs(desired - held) <= GRACE * max(abs(desired), abs(held - under_way), abs(under_way)):
             self.not_made[OrderReason.THERE_ALREADY] += 1

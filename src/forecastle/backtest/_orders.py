@@ -181,7 +181,8 @@ def _from_wish(wishes: Wishes, book: Book, i: int, j: int, target: float) -> Non
     if wishes.measure == at.WEIGHT:
         equity = equity_of(book)
         wanted = target * equity / close
-        same_side = target * held > 0.0
+        # what is held less what is under way can be zero but for its last digits, and these have no side
+        same_side = target * held > 0.0 and abs(held) > at.GRACE * abs(position)
         if rules[at.R_BAND] > 0.0 and same_side and abs(target - held * close / equity) <= rules[at.R_BAND]:
             counts[at.NOT_MADE + at.IN_BAND] += 1
             return
