@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from forecastle.app.rolling import rolling_forecast
     from forecastle.app.saved import load_model
     from forecastle.app.search import search_garch
+    from forecastle.app.strategy_leaks import check_leaks
     from forecastle.models.ewma import Ewma
     from forecastle.models.garch import GarchModel
     from forecastle.models.naive import Historical, RandomWalk
@@ -43,6 +44,7 @@ _PLACES = {
     "RandomWalk": "forecastle.models.naive:RandomWalk",
     "RollingForecast": "forecastle.nouns:RollingForecast",
     "Signal": "forecastle.nouns.signal:Signal",
+    "check_leaks": "forecastle.app.strategy_leaks:check_leaks",
     "backtest": "forecastle.app.backtest_candles:backtest",
     "load": "forecastle.app.look:load_candles",
     "load_features": "forecastle.app.build_features:load_features",
@@ -69,6 +71,7 @@ __all__ = [
     "RollingForecast",
     "Signal",
     "backtest",
+    "check_leaks",
     "errors",
     "features",
     "load",

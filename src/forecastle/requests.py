@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from datetime import UTC, date, datetime, time
@@ -363,6 +364,16 @@ class PortfolioRequest(SpanRequest):
         return self
 
 
+def _nearest(kind: type[Request], place: tuple[Any, ...]) -> str:
+    """Return a question for the field that was meant; nothing where none is near."""
+    for part in place[:-1]:
+        field = kind.model_fields.get(str(part))
+        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Request):
+            kind = field.annotation
+    near = difflib.get_close_matches(str(place[-1]), list(kind.model_fields), 1)
+    return f". Did you mean '{near[0]}'?" if near else ""
+
+
 R = TypeVar("R", bound=Request)
 _TOO_FEW = re.compile(r"Tuple should have at least (\d+) items? after validation, not \d+")
 
@@ -377,6 +388,7 @@ def build(kind: type[R], /, **fields: Any) -> R:
         rule = first["msg"].removeprefix("Value error, ")
         rule = f"{rule[:1].upper()}{rule[1:]}.".replace("Input should be", "It has to be")
         rule = _TOO_FEW.sub(r"It has to name \1 or more", rule)
-        rule = rule.replace("Extra inputs are not permitted", "There is no such field")
+        rule = rule.replace("Extra inputs are not permitted", f"There is no such field{_nearest(kind, first['loc'])}")
+        rule = rule.replace("?.", "?")
         what = f"{name} is {first['input']!r}." if name else "The parts of the request do not fit together."
         raise RequestInvalid(what, rule, "Ask again with a value that fits.") from error

@@ -65,6 +65,7 @@ class Order:
     oco: int = 0
     bracket: Bracket = field(default_factory=Bracket)
     wish: bool = False
+    goal: float = NAN  # the position that a wish asks for
     parent: int = -1
     active_from: int = 0
     number: int = -1
@@ -521,6 +522,10 @@ class Twin:
         if asked == 0.0:
             order.end(self.bar, OrderStatus.CANCELLED, OrderReason.NO_POSITION)
             return
+        asked = self.not_beyond(order, asked)
+        if asked == 0.0:
+            order.end(self.bar, OrderStatus.CANCELLED, OrderReason.THERE_ALREADY)
+            return
         in_volume = self.within_volume(j, asked)
         if in_volume != asked:
             order.rests = self.bar
@@ -537,6 +542,15 @@ class Twin:
         order.filled += x
         self.mark(order, asked, in_volume, x)
         self.follow(order, held, first)
+
+    def not_beyond(self, order: Order, asked: float) -> float:
+        """Return what brings the position no further than a wish asked for: a stop may have closed it meanwhile."""
+        if math.isnan(order.goal):
+            return asked
+        missing = order.goal - self.purse.positions[order.instrument].quantity
+        if missing * asked <= 0.0 or abs(missing) <= DUST * abs(order.left):
+            return 0.0
+        return asked if abs(missing) >= abs(asked) * (1.0 - DUST) else missing
 
     def asked(self, order: Order) -> float:
         """Return what the order asks for now: 0 where it may only reduce and there is nothing to reduce."""
@@ -707,7 +721,9 @@ class Twin:
         elif abs(desired - held) <= GRACE * max(abs(desired), abs(held - under_way), abs(under_way)):
             self.not_made[OrderReason.THERE_ALREADY] += 1
         else:
-            self.place(order_of_wish(signals, self.bar, j, desired - held))
+            order = order_of_wish(signals, self.bar, j, desired - held)
+            order.goal = desired
+            self.place(order)
 
     def desired(self, measure: str, target: float, price: float) -> float:
         if measure == "weight":

@@ -202,7 +202,7 @@ def _on_finer(setup: Setup, fine: Market, signals: Signals, name: str) -> Readin
     known = (place >= 0) & (np.searchsorted(closes, fine.close_time[np.maximum(place, 0)], side="right") > 0)
     known &= np.concatenate([[True], np.diff(place) > 0])
     spread: dict[str, Any] = {}
-    for field in ("target", "stop", "take", "stop_share", "take_share", "trail_share"):
+    for field in ("target", "limit", "trigger", "stop", "take", "stop_share", "take_share", "trail_share"):
         values = getattr(signals, field)
         if values is not None:
             spread[field] = np.full(fine.close.shape, np.nan)
@@ -210,8 +210,14 @@ def _on_finer(setup: Setup, fine: Market, signals: Signals, name: str) -> Readin
     sigma = None if setup.seen.sigma is None else setup.seen.sigma[
         np.maximum(np.searchsorted(closes, fine.close_time, side="right") - 1, 0)
     ]  # fmt: skip
+    for field in ("kind", "tif"):
+        values = getattr(signals, field)
+        if values is not None:
+            spread[field] = np.zeros(fine.close.shape, dtype=np.int64)
+            spread[field][place[known]] = values[known]
     moved = Signals(measure=signals.measure, **spread)
-    costs = replace(setup.costs, funding=None)
+    each = known.sum() / len(fine)  # coarse bars a fine one: rates are those of a bar
+    costs = replace(setup.costs, funding=None, borrow=setup.costs.borrow * each, interest=setup.costs.interest * each)
     done = simulate(fine, moved, setup.account, costs, setup.execution, sigma=sigma)
     coarse = replace(done, equity=done.equity[np.maximum(place, 0)], position=done.position[np.maximum(place, 0)])
     found, _ = measured(setup, coarse)

@@ -56,34 +56,40 @@ FLASH, GAP_SIGMAS, OUTAGE = 0.3, 6.0, 3
 
 @dataclass(frozen=True)
 class Changed:
-    """A history with something done to it at ``row`` of the first instrument's candles, and what it was."""
+    """Histories with something done to them, and what it was; ``absent`` bars from there on cannot be traded."""
 
     name: str
     note: str
     histories: tuple[History, ...]
-    absent: tuple[int, ...] = ()
+    absent: int = 0
 
 
-def changed(histories: tuple[History, ...], row: int, side: float, sigma: float, stock: bool) -> Iterator[Changed]:
-    """Yield the market scenarios, each placed at ``row``, where the strategy held most, and against its ``side``."""
-    when = f"at {histories[0].candles.times('close_time')[row].astype('datetime64[m]')}, where it held most"
+def changed(
+    histories: tuple[History, ...], moment: np.datetime64, side: float, sigma: float, stock: bool
+) -> Iterator[Changed]:
+    """Yield the market scenarios, each in the bar that closes at ``moment``, where most was held, and against that."""
+    when = f"at {moment.astype('datetime64[m]')}, where it held most"
     depth = FLASH if not stock else FLASH / 3.0
     down = side >= 0.0
     word = "down" if down else "up"
     yield Changed("flash crash" if down else "flash spike", f"{100 * depth:.0f} % {word} and back within a bar, {when}",
-                  tuple(_flash(h, row, depth, down) for h in histories))  # fmt: skip
+                  tuple(_flash(h, _row(h, moment), depth, down) for h in histories))  # fmt: skip
     jump = -GAP_SIGMAS * sigma if down else GAP_SIGMAS * sigma
     yield Changed("gap", f"an open {100 * np.expm1(jump):+.1f} % ({GAP_SIGMAS:g} sigmas), and no way back, {when}",
-                  tuple(_stepped(h, row, np.array([jump])) for h in histories))  # fmt: skip
+                  tuple(_stepped(h, _row(h, moment), np.array([jump])) for h in histories))  # fmt: skip
     for name, moves in (("1987-like", LIKE_1987), ("2008-like", LIKE_2008)):
         steps = np.log1p(np.array(moves)) * (1.0 if down else -1.0)
         yield Changed(name, f"the daily changes of that October one after the other, {when}",
-                      tuple(_stepped(h, row, steps) for h in histories))  # fmt: skip
+                      tuple(_stepped(h, _row(h, moment), steps) for h in histories))  # fmt: skip
     yield Changed("regime shift", "from the middle on every return is doubled and the drift is gone",
                   tuple(_shifted(h) for h in histories))  # fmt: skip
-    rows = tuple(range(row, min(row + OUTAGE, len(histories[0].candles) - 1)))
-    note = f"no bar and no trade for {len(rows)} bars {when}; prices go on meanwhile"
-    yield Changed("exchange outage", note, histories, rows)
+    note = f"no bar and no trade for {OUTAGE} bars {when}; prices go on meanwhile"
+    yield Changed("exchange outage", note, histories, OUTAGE)
+
+
+def _row(history: History, moment: np.datetime64) -> int:
+    """Return the row of the bar that closes at a moment, or of the next."""
+    return int(np.searchsorted(history.candles.times("close_time"), moment))
 
 
 def _flash(history: History, row: int, depth: float, down: bool) -> History:

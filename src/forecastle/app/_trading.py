@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +15,10 @@ from forecastle.app._held_out import NOTHING_HELD_OUT, Looked, before_locks
 from forecastle.backtest import Account, Costs, Execution, Simulated, simulate
 from forecastle.backtest.venues import Venue, venue_of
 from forecastle.backtest.view import Decides, decided
-from forecastle.errors import DataMissing, NameUnknown, RequestInvalid
+from forecastle.errors import DataMissing, RequestInvalid
 from forecastle.experiments.data_span import DataSpan
 from forecastle.experiments.spec import PlugIn
-from forecastle.experiments.strategy_spec import PYTHON, BacktestConfig
+from forecastle.experiments.strategy_spec import BacktestConfig
 from forecastle.features import compute, features_of
 from forecastle.nouns import Candles, History, Instrument
 from forecastle.nouns.market import Market
@@ -153,10 +150,6 @@ def strategy_of(config: BacktestConfig, settings: Mapping[str, Any] | None = Non
     """Return the strategy, with other settings where they are given."""
     own = {k: v for k, v in (settings or {}).items() if not k.startswith(SIZE)}
     plug_in = PlugIn(name=config.strategy.name, settings={**config.strategy.settings, **own})
-    if plug_in.name == PYTHON:
-        return _of_file(plug_in.settings)
-    if plug_in.name not in STRATEGIES:
-        raise NameUnknown("strategy", plug_in.name, (*STRATEGIES, PYTHON))
     return plug_in.made("strategy", STRATEGIES)
 
 
@@ -164,32 +157,6 @@ def sizing_of(config: BacktestConfig, settings: Mapping[str, Any] | None = None)
     """Return the sizing, with other settings where they are given."""
     own = {k.removeprefix(SIZE): v for k, v in (settings or {}).items() if k.startswith(SIZE)}
     return PlugIn(name=config.sizing.name, settings={**config.sizing.settings, **own}).made("sizing", SIZINGS)
-
-
-def _of_file(settings: Mapping[str, Any]) -> Decides:
-    """Return a strategy that is a class of a Python file that the person named."""
-    told = dict(settings)
-    file, name = Path(str(told.pop("file", ""))), str(told.pop("class", ""))
-    if not file.is_file():
-        raise DataMissing(f"The strategy's file '{file}' is not there.", "strategy.file names a Python file.",
-                          "Write {name: python, file: mine.py, class: Mine}.")  # fmt: skip
-    spec = importlib.util.spec_from_file_location(f"strategy_{file.stem}", file)
-    if spec is None or spec.loader is None:
-        raise RequestInvalid(
-            f"{file} is no Python file.", "A strategy is a class of one.", "Name a file ending in .py."
-        )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    classes = {
-        n: c for n, c in inspect.getmembers(module, inspect.isclass) if hasattr(c, "decide") or hasattr(c, "wish")
-    }
-    if name not in classes:
-        raise NameUnknown(f"strategy class of {file.name}", name, classes)
-    try:
-        made = classes[name](**told)
-    except TypeError as error:
-        raise RequestInvalid(f"{name} cannot be made of {told}.", f"{error}.", "Mend the settings.") from error
-    return cast("Decides", made)
 
 
 def _needs(config: BacktestConfig) -> tuple[str, ...]:
@@ -208,9 +175,8 @@ def _needs(config: BacktestConfig) -> tuple[str, ...]:
 
 
 def strategy_needs(config: BacktestConfig, settings: Mapping[str, Any] | None = None) -> tuple[str, ...]:
-    """Return the features of one set of settings; a class of one's own names them in ``needs``."""
-    needs = getattr(strategy_of(config, settings), "needs", ())
-    return tuple(str(name) for name in needs)
+    """Return the features of one set of settings."""
+    return tuple(str(name) for name in strategy_of(config, settings).needs)
 
 
 def _columns(names: Sequence[str], histories: Sequence[History], market: Market, first: int) -> dict[str, FloatArray]:
@@ -267,6 +233,11 @@ def kind_of(instrument: Instrument) -> str:
 
 def _account(config: BacktestConfig, venue: Venue) -> Account:
     part = config.account
+    if part.kind != "cash" and not venue.shorts:
+        raise RequestInvalid(
+            f"The account is {part.kind}, and the venue gives no margin.", "It trades for cash only.",
+            "Choose account.kind: cash, or costs.venue: binance_futures, interactive_brokers or zero_commission.",
+        )  # fmt: skip
     tiers = {} if part.kind == "cash" else {"tiers": venue.tiers}
     return Account(part.cash, part.kind, part.leverage, liquidation_fee=venue.liquidation_fee_bps / 1e4,
                    call_at=part.call_at, **tiers)  # fmt: skip

@@ -15,7 +15,7 @@ from forecastle.app._judged import result_of
 from forecastle.app._trading import of_histories, trade, with_forecast
 from forecastle.backtest.account import AccountKind
 from forecastle.backtest.execution import Intrabar
-from forecastle.experiments.strategy_spec import backtest_of
+from forecastle.experiments.strategy_spec import BacktestConfig, backtest_of
 from forecastle.lake.atomic import write_bytes
 from forecastle.nouns import Candles, History
 from forecastle.nouns.backtest_result import BacktestResult
@@ -69,14 +69,11 @@ def backtest(
     ``NameUnknown`` or ``DataInvalid`` for what cannot be traded.
     """
     many = [candles] if isinstance(candles, Candles) else list(candles)
-    needs = list(dict.fromkeys(str(n).split(".")[0] for n in getattr(strategy, "needs", ())))
-    config = backtest_of({
-        "name": name, "data": {"instruments": [c.instrument.id for c in many], "timeframe": many[0].timeframe},
-        "strategy": "hold", "account": {"cash": cash, "kind": account, "leverage": leverage},
-        "costs": {"venue": venue, "half_spread_bps": half_spread_bps},
-        "execution": {"latency": latency, "participation": participation, "band": band, "intrabar": intrabar},
-        "replications": replications, "seed": seed,
-    })  # fmt: skip
+    config, needs = config_of_candles(
+        many, strategy, cash=cash, account=account, leverage=leverage, venue=venue, half_spread_bps=half_spread_bps,
+        latency=latency, participation=participation, band=band, intrabar=intrabar, name=name,
+        replications=replications, seed=seed,
+    )  # fmt: skip
     setup = of_histories(None, config, tuple(History(c) for c in many), needs=needs)
     setup = replace(setup, strategy=strategy, sizing=sizing or Fraction())
     if forecast is not None:
@@ -89,3 +86,28 @@ def backtest(
         result, benchmarks=benchmarks, readings=readings_of(None, setup, signals), notes=(*result.notes, *notes)
     )
     return BacktestRun(**{field.name: getattr(result, field.name) for field in fields(BacktestResult)})
+
+
+def config_of_candles(
+    many: Sequence[Candles],
+    strategy: Any,
+    *,
+    cash: float = 100_000.0,
+    account: AccountKind = "cash",
+    leverage: float = 1.0,
+    venue: str | None = None,
+    half_spread_bps: float = 1.0,
+    name: str = "backtest",
+    replications: int = 999,
+    seed: int = 0,
+    **execution: Any,
+) -> tuple[BacktestConfig, list[str]]:
+    """Return the configuration of a backtest in Python, and the features that its strategy looks at."""
+    needs = list(dict.fromkeys(str(n).split(".")[0] for n in getattr(strategy, "needs", ())))
+    config = backtest_of({
+        "name": name, "data": {"instruments": [c.instrument.id for c in many], "timeframe": many[0].timeframe},
+        "strategy": "hold", "account": {"cash": cash, "kind": account, "leverage": leverage},
+        "costs": {"venue": venue, "half_spread_bps": half_spread_bps}, "execution": execution,
+        "replications": replications, "seed": seed,
+    })  # fmt: skip
+    return config, needs

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +16,18 @@ from forecastle.app._datasets import Series, series_of
 from forecastle.app._forecasts import forecasts_of
 from forecastle.app._trading import Setup, of_histories, setup_of, strategy_of, trade, with_forecast
 from forecastle.app._works import learners_of, served_name, work_of
+from forecastle.app.backtest_candles import config_of_candles
 from forecastle.audit import Subject, audit, poisoned
 from forecastle.errors import RequestInvalid
 from forecastle.experiments.evaluate import evaluate
 from forecastle.experiments.spec import TrainConfig
 from forecastle.experiments.strategy_spec import BacktestConfig, load_backtest
 from forecastle.models.learners import NAIVE
-from forecastle.nouns import History, LeakFinding, LeakReport
+from forecastle.nouns import Candles, History, LeakFinding, LeakReport
 from forecastle.nouns.candles import TIME
 from forecastle.ports import Progress, silent
 from forecastle.requests import StrategyLeaksRequest
+from forecastle.strategies.sizing import Fraction
 from forecastle.workspace import Workspace
 
 FloatArray = npt.NDArray[np.float64]
@@ -50,7 +53,7 @@ def check_strategy(
     setup = setup_of(workspace, config)
     forecast = None if config.training is None else forecasts_of(workspace, setup)
     history = _together(_last(setup, request.bars))
-    subject = Subject(f"strategy {config.name}", lambda h: _traded(workspace, config, h, setup, forecast))
+    subject = Subject(f"strategy {config.name}", lambda h: _traded(_begun(workspace, config, h), setup, forecast))
     reports = [audit([subject], history, request.cuts, request.seed, progress)]
     if config.training is not None:
         reports.append(_model(workspace, config, setup, request.seed))
@@ -76,15 +79,40 @@ def _apart(history: History, config: BacktestConfig) -> tuple[History, ...]:
     return (own, *history.peers[len(history.peers) - (k - 1) :])
 
 
-def _traded(
-    workspace: Workspace, config: BacktestConfig, history: History, whole: Setup, forecast: FloatArray | None
-) -> pl.DataFrame:
-    """Return what was wished, held and worth at each close."""
+def check_leaks(
+    candles: Candles | Sequence[Candles],
+    strategy: Any,
+    sizing: Any = None,
+    cuts: int = 100,
+    seed: int = 0,
+    **settings: Any,
+) -> LeakReport:
+    """Return the same audit of a strategy in Python, with the settings of :func:`forecastle.backtest`.
+
+    A strategy that looks at what it keeps itself, or at a file, is not cut off from that.
+    """
+    many = [candles] if isinstance(candles, Candles) else list(candles)
+    config, needs = config_of_candles(many, strategy, **settings)
+
+    def begun(history: History) -> Setup:
+        setup = of_histories(None, config, _apart(history, config), needs=needs)
+        return replace(setup, strategy=strategy, sizing=sizing or Fraction())
+
+    history = _together([History(c) for c in many])
+    subject = Subject(f"strategy {type(strategy).__name__}", lambda h: _traded(begun(h)))
+    return audit([subject], history, cuts, seed)
+
+
+def _begun(workspace: Workspace, config: BacktestConfig, history: History) -> Setup:
     histories = tuple(h for h in _apart(history, config) if len(h.candles))
     if len(histories) < len(config.data.instruments):
         raise RequestInvalid("An instrument has no bar yet.", "It begins later.", "Cut later.")
-    setup = of_histories(workspace, config, histories)
-    if forecast is not None:
+    return of_histories(workspace, config, histories)
+
+
+def _traded(setup: Setup, whole: Setup | None = None, forecast: FloatArray | None = None) -> pl.DataFrame:
+    """Return what was wished, held and worth at each close."""
+    if forecast is not None and whole is not None:
         rows = np.searchsorted(whole.market.close_time, setup.market.close_time)
         setup = with_forecast(setup, forecast[rows])
     done, signals = trade(setup)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -56,10 +56,11 @@ def stress(workspace: Workspace, request: BacktestRequest, progress: Progress = 
     A model-driven strategy keeps the forecasts it made: where a scenario changes prices before they were made it would
     have said something else, so that changed markets and drawn histories are left out for it, and told.
     """
-    config = load_backtest(request.config).model_copy(update={"choose": {}, "sweep": {}})
+    told = load_backtest(request.config)
+    config = told.model_copy(update={"choose": {}, "sweep": {}})
     setup = ready(workspace, config, request.open_holdout, progress)
     done, signals = trade(setup)
-    result = judged(workspace, setup, done, signals, strategy_of(config))
+    result = judged(workspace, setup, done, signals, strategy_of(config), told.tried())
     scenarios = list(scenarios_of(workspace, setup, done, progress))
     chances, notes = liquidation_of(setup)
     found = StressResult(
@@ -121,33 +122,32 @@ def _markets(workspace: Workspace, setup: Setup, done: Simulated) -> Iterator[Sc
             "changed markets", "market", "left out: the model's forecasts were made of the prices as they were", {}
         )
         return
-    row, side = _most_exposed(setup, done)
+    moment, side = _most_exposed(setup, done)
     sigma = float(np.nanmedian(setup.seen.volatility))
     stock = kind_of(setup.config.data.instruments[0]) == "stock"
-    for one in changed(setup.histories, row, side, sigma, stock):
+    for one in changed(setup.histories, moment, side, sigma, stock):
         try:
             other = of_histories(workspace, setup.config, one.histories, setup.looked)
-            other = _without(other, one.absent, setup.first)
+            other = _without(other, moment, one.absent)
             run, _ = trade(other)
             yield _scenario(other, one.name, "market", one.note, run)
         except ForecastleError as error:
             yield Scenario(one.name, "market", f"{one.note}: {error.what}", {})
 
 
-def _most_exposed(setup: Setup, done: Simulated) -> tuple[int, float]:
-    """Return the row of the first instrument's candles before whose bar most was held, and on which side."""
+def _most_exposed(setup: Setup, done: Simulated) -> tuple[np.datetime64, float]:
+    """Return the close of the bar before which most was held, and on which side; not at the very edges."""
     held = np.nansum(np.where(done.position != 0.0, done.position * setup.market.close, 0.0), axis=1)
     share = np.abs(held) / np.where(done.equity > 0.0, done.equity, np.inf)
-    inner = share[10:-11] if share.size > 30 else share
-    at = int(np.argmax(inner)) + (10 if share.size > 30 else 0)
-    when = setup.market.close_time[min(at + 1, len(setup.market) - 1)]
-    closes = setup.histories[0].candles.times("close_time")
-    return min(int(np.searchsorted(closes, when)), closes.size - 1), float(np.sign(held[at]))
+    edge = 10 if share.size > 3 * 10 else 0
+    at = int(np.argmax(share[edge : share.size - edge - 1])) + edge
+    return setup.market.close_time[at + 1], float(np.sign(held[at]))
 
 
-def _without(setup: Setup, rows: Sequence[int], first: int) -> Setup:
-    """Return the setup in which bars of these rows of the whole line cannot be traded."""
-    inside = [r - first for r in rows if 0 <= r - first < len(setup.market)]
+def _without(setup: Setup, moment: np.datetime64, count: int) -> Setup:
+    """Return the setup in which so many bars from a moment on cannot be traded."""
+    first = int(np.searchsorted(setup.market.close_time, moment))
+    inside = list(range(first, min(first + count, len(setup.market) - 1)))
     if not inside:
         return setup
     present = setup.market.present.copy()

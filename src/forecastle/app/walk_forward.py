@@ -15,7 +15,6 @@ from forecastle.app._trading import Setup, signals_of, strategy_of, trade
 from forecastle.app.backtest import Backtested, begun_at, judged, kept, ready
 from forecastle.backtest import Simulated, simulate
 from forecastle.backtest.trades import TRADE, round_trips
-from forecastle.backtest.view import Decides
 from forecastle.errors import DataInvalid, RequestInvalid
 from forecastle.experiments.strategy_spec import MOST_SETS, BacktestConfig, load_backtest
 from forecastle.nouns.backtest_result import TradedWindow
@@ -66,7 +65,7 @@ def walked(workspace: Workspace, setup: Setup, request: BacktestRequest, progres
     begin = windows[0].first
     traded = begun_at(setup, begin)
     part = _part(signals, begin, len(setup.market))
-    done, part = _traded(traded, part, sets)
+    done, part = trade(traded, sets[0], signals=part)
     result = judged(workspace, traded, done, part, strategy_of(config), {**config.tried(), "walked": True})
     rows = _windows(windows, begin, chosen, done, traded)
     return kept(workspace, traded, replace(result, windows=rows, strategy=f"{result.strategy}, walked forward"),
@@ -113,23 +112,18 @@ def windows_of(setup: Setup) -> list[Window]:
     return [Window(k, b, lo, hi) for k, (b, lo, hi) in enumerate(zip(first, edges[:-1], edges[1:], strict=True))]
 
 
-def _signals(setup: Setup, sets: Sequence[Settings]) -> list[Signals | None]:
+def _signals(setup: Setup, sets: Sequence[Settings]) -> list[Signals]:
     """Return the signals of each set over all bars: what is known at a close does not depend on where it is cut."""
-    if isinstance(strategy_of(setup.config), Decides):
-        if len(sets) > 1:
-            raise RequestInvalid("A class of one's own was given a grid to choose from.",
-                                 "Its wishes depend on its account.", "Choose inside the class.")  # fmt: skip
-        return [None]
     return [signals_of(setup, settings) for settings in sets]
 
 
 def _best(
-    setup: Setup, sets: Sequence[Settings], tables: Sequence[Signals | None], window: Window
+    setup: Setup, sets: Sequence[Settings], tables: Sequence[Signals], window: Window
 ) -> tuple[Settings, float | None]:
     """Return the settings that were best on the bars before a window, and how good they were there."""
     if len(sets) == 1:
         return sets[0], None
-    scores = [_inside(setup, table, window) for table in tables if table is not None]
+    scores = [_inside(setup, table, window) for table in tables]
     best = int(np.argmax([-np.inf if s is None else s for s in scores]))
     return sets[best], scores[best]
 
@@ -167,22 +161,18 @@ def _part(signals: Signals, first: int, last: int) -> Signals:
 
 
 def _joined(
-    setup: Setup, windows: Sequence[Window], chosen: Sequence[Settings], tables: Sequence[Signals | None],
+    setup: Setup, windows: Sequence[Window], chosen: Sequence[Settings], tables: Sequence[Signals],
     sets: Sequence[Settings],
 ) -> Signals:  # fmt: skip
     """Return the signals of each window by what was chosen for it.
 
     The last close before a window already speaks for its first bar, with what was chosen by then.
     """
-    first = next((t for t in tables if t is not None), None)
-    n, k = setup.market.close.shape
-    if first is None:
-        return Signals(np.full((n, k), np.nan))
+    first, (n, k) = tables[0], setup.market.close.shape
     names = [name for name in ("stop_share", "take_share", "trail_share") if getattr(first, name) is not None]
     made: dict[str, Any] = {name: np.full((n, k), np.nan) for name in ("target", *names)}
     for window, settings in zip(windows, chosen, strict=True):
         table = tables[list(sets).index(settings)]
-        assert table is not None  # noqa: S101 - only a class of one's own has none, and it has one set
         part = _part(table, window.first, window.last)
         made["target"][window.first : window.last] = part.target
         if np.isnan(part.target[0]).any() and window.number:
@@ -191,12 +181,6 @@ def _joined(
         for name in names:
             made[name][window.first : window.last] = getattr(table, name)[window.first : window.last]
     return Signals(measure=first.measure, **made)
-
-
-def _traded(setup: Setup, signals: Signals, sets: Sequence[Settings]) -> tuple[Simulated, Signals]:
-    if isinstance(strategy_of(setup.config), Decides):
-        return trade(setup)
-    return trade(setup, sets[0], signals=signals)
 
 
 def _windows(

@@ -23,8 +23,8 @@ ROUNDING = 1e-12
 # columns of an order; the first are those of simulated.ORDER
 (BAR, INSTRUMENT, QUANTITY, KIND, LIMIT_AT, TRIGGER_AT, STATUS, REASON, FILLED, ENDED, PARENT, NOW, ACTIVE, TIF, REDUCE,
  OCO, TRAIL, BEST, SEEN, BRACKET, STOP_AT, TAKE_AT, STOP_SHARE, TAKE_SHARE, TRAIL_SHARE, WISH, LEFT, SIDE,
- MADE, SKIPPED) = range(30)  # fmt: skip
-ORDER_COLUMNS = 30
+ MADE, SKIPPED, GOAL) = range(31)  # fmt: skip
+ORDER_COLUMNS = 31
 # columns of a fill: simulated.FILL
 FILL_COLUMNS = 10
 # kinds, lives, states and reasons: nouns.order

@@ -63,6 +63,13 @@ def execute(book: Book, number: int, i: int, price: float, maker: bool) -> None:
             end(book, number, i, at.CANCELLED, at.NO_POSITION)
             return
         asked = abs(held) if order[at.BRACKET] == 1.0 else min(asked, abs(held))
+    beyond = side * (order[at.GOAL] - held)  # NaN but for a wish
+    cut = beyond < asked * (1.0 - at.ROUNDING)
+    if cut:
+        asked = beyond
+    if asked <= at.ROUNDING * abs(order[at.LEFT]):
+        end(book, number, i, at.CANCELLED, at.THERE_ALREADY)
+        return
     kind = int(order[at.NOW])
     if kind == at.STOP or kind == at.TRAILING:
         order[at.NOW] = at.MARKET  # it has fired: what volume leaves of it goes on at the next open
@@ -99,6 +106,8 @@ def execute(book: Book, number: int, i: int, price: float, maker: bool) -> None:
     first = order[at.FILLED] == 0.0
     order[at.FILLED] += side * size
     order[at.LEFT] -= side * size
+    if cut and size == asked and reason == at.NO_REASON:
+        reason = at.REDUCED
     _after(book, number, i, j, price, held, opening, reason, first)
 
 

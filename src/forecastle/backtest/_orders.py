@@ -193,6 +193,7 @@ def _from_wish(wishes: Wishes, book: Book, i: int, j: int, target: float) -> Non
         counts[at.NOT_MADE + at.THERE_ALREADY] += 1
         return
     number = new_order(book, i, j, quantity, i + 1 + rules[at.R_LATENCY])
+    book.order[number, at.GOAL] = wanted
     _beside(wishes, book, number, i, j)
     _sized(book, number, i)
 

@@ -130,8 +130,7 @@ def shown_of(found: Backtested) -> list[RenderableType]:
     lines += [f"Not looked at, held out: {lock}" for lock in found.held_out]
     lines += [f"HOLD-OUT OPENED, and counted: {lock}" for lock in found.opened]
     said = verdict(result)
-    tried = f"{result.trials} configurations have been tried on these data so far."
-    lines += [said.lead, *said.lines, tried]
+    lines += [said.lead, *said.lines]
     if found.folder is not None:
         lines.append(f"Kept as {found.folder.id}: {found.folder.path / 'report.html'}")
     return show.marked(result.source, lines)

@@ -22,8 +22,8 @@ from forecastle.experiments.spec import (
 from forecastle.requests import InstrumentField, Request, build
 from forecastle.sessions import Timeframe
 
-PYTHON = "python"
-"""The name of a strategy that is a class of a file: ``{name: python, file: mine.py, class: Mine}``."""
+PROBABILITIES = ("direction", "triple_barrier")
+"""Targets whose forecast is a probability of up."""
 Value = float | int | str | bool | None
 MOST_SETS = 100_000
 
@@ -124,12 +124,19 @@ class BacktestConfig(Request):
             told = "needs training: which target and learner" if self.training is None else "takes no training"
             raise ValueError(f"the strategy {self.strategy.name} {told}")
         if self.training is not None:
-            self.training_config()
+            target = self.training_config().target.name
+            acts_on = self.strategy.settings.get("of", "probability")
+            if (target in PROBABILITIES) != (acts_on == "probability"):
+                raise ValueError(f"the strategy acts on a {acts_on}, the target {target} is another thing")
         return self
 
     def training_config(self) -> TrainConfig:
         """Return the training of a model-driven strategy: on the data of this file, in its windows."""
         told = dict(self.training or {})
+        for key in ("split", "data", "name"):
+            if key in told:
+                raise RequestInvalid(f"training has a {key}.", "A backtest trains in its own windows, on its own data.",
+                                     "Leave it out; walk_forward and data of the file say it.")  # fmt: skip
         walk = self.walk_forward
         split = {"name": "walk_forward", "count": walk.count, "start": walk.start, "window": walk.window}
         data = {**self.data.model_dump(mode="json", exclude={"instruments"}),
