@@ -78,7 +78,8 @@ def _bars(rng: Rng, n: int, tick: float) -> dict[str, FloatArray]:
 def _account(rng: Rng) -> Account:
     kinds: tuple[AccountKind, ...] = ("cash", "cross", "isolated")
     kind = kinds[int(rng.choice(3, p=[0.25, 0.4, 0.35]))]
-    leverage = 1.0 if kind == "cash" else float(rng.choice([0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0]))
+    # odd ones: with round ones a price in ticks is that of a liquidation on paper, and the last digit decides
+    leverage = 1.0 if kind == "cash" else float(rng.choice([0.51, 1.0, 2.03, 3.07, 5.11, 10.3, 20.7]))
     tiers = NO_TIER if kind == "cash" or rng.random() < 0.2 else _tiers(rng)
     fee = float(rng.choice([0.0, 0.005, 0.05]))
     return Account(CASH, kind, leverage, tiers, fee, float(rng.choice([0.3, 0.8, 1.0])))

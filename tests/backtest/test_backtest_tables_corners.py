@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from backtest.tables_made import (
+    CASH,
     NAN,
     Candle,
     Engine,
@@ -26,6 +27,7 @@ from backtest.tables_made import (
     wishes,
 )
 from forecastle.backtest import Account, Costs, Execution
+from forecastle.nouns.order import OrderTable
 
 BEST = Execution(intrabar="best")
 QUARTER = Execution(participation=0.25)
@@ -133,6 +135,15 @@ def test_the_volume_of_a_bar_is_shared(engine: Engine) -> None:
     expect(out, fills=[(1, 2, 100), (1, 1, 100), (2, -3, 90), (2, 1, 90)])
 
 
+def test_the_last_digits_of_the_volume_are_no_room(engine: Engine) -> None:
+    """0.8 - 0.1 - 0.7 is 1.1e-16 in binary: the third order gets nothing of it, and pays no smallest fee for it."""
+    bars = [FIRST, thin(0.8), thin(80)]
+    rows = [order(0, 0.1), order(0, 0.7), order(0, 1)]
+    costs, execution = Costs(smallest_fee=5.0), Execution(participation=1.0)
+    out = play(engine, bars, rows, costs=costs, execution=execution)
+    expect(out, fills=[(1, 0.1, 100), (1, 0.7, 100), (2, 1, 100)], equity=[1000, 990, 985], fees=15)
+
+
 def test_a_stop_that_fired_without_volume_goes_on_as_a_market_order(engine: Engine) -> None:
     """Reached in bar 2 where nothing trades; bar 3 opens at 103, above it, and sells all the same."""
     bars = [FIRST, *still(100), (100, 101, 94, 96, 0), (103, 104, 102, 103)]
@@ -226,8 +237,20 @@ def test_a_wish_under_way_is_out_of_reach(engine: Engine) -> None:
     asked = wishes(10, 0, 0, NAN, kind=[1, 0, 0, 0], limit=[40, NAN, NAN, NAN])
     out = play(engine, [*still(50, 3), (50, 50, 50, 50)], asked, execution=Execution(latency=1))
     # bar 1: 0 - (0 + 10) = -10 asked; bar 2 cancels the first; -10 is under way: 0 - (-10) = 10
+    # bar 3: nothing is held, and the -10 was to bring that about
     assert out.order_column("quantity").tolist() == [10, -10, 10]
-    assert ends_of(out) == ["cancelled replaced", "rejected short", "working"]
+    assert ends_of(out) == ["cancelled replaced", "cancelled there_already", "working"]
+
+
+def test_a_wish_goes_no_further_than_it_asked(engine: Engine) -> None:
+    """5 held, 2 wished: an order of -3. The stop sells all 5 at the open of 94 before it: nothing is missing any more."""
+    asked = wishes(5, 2, NAN, stop=[95, NAN, NAN])
+    out = play(engine, [FIRST, *still(100), (94, 94, 94, 94)], asked, cross())
+    expect(out, fills=[(1, 5, 100), (2, -5, 94)], ends=["filled", "filled", "cancelled there_already"])
+    # an order of the table sells 2 of them first: 1 is missing
+    table = OrderTable.of([order(1, -2)])
+    both = engine(market_of([FIRST, *still(100, 2)]), wishes(5, 2, NAN), CASH, Costs(), Execution(), table, None)
+    expect(both, fills=[(1, 5, 100), (2, -2, 100), (2, -1, 100)], ends=["filled", "filled", "cancelled reduced"])
 
 
 def test_a_band_saves_small_changes(engine: Engine) -> None:

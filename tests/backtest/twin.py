@@ -568,7 +568,10 @@ class Twin:
 
     def within_volume(self, j: int, asked: float) -> float:
         room = max(self.volume(j) - self.used[j], 0.0)
-        return asked if abs(asked) <= room else math.copysign(room, asked)
+        dust = DUST * self.volume(j)
+        if abs(asked) <= room + dust:
+            return asked
+        return math.copysign(room, asked) if room > dust else 0.0
 
     def allowed(self, j: int, asked: float, maker: bool, slips: bool) -> tuple[float, OrderReason]:
         """Return what can be paid for and, in a cash account, does not go short; and why nothing, where it is 0."""

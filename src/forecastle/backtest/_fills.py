@@ -73,7 +73,9 @@ def execute(book: Book, number: int, i: int, price: float, maker: bool) -> None:
     kind = int(order[at.NOW])
     if kind == at.STOP or kind == at.TRAILING:
         order[at.NOW] = at.MARKET  # it has fired: what volume leaves of it goes on at the next open
-    size = min(asked, state[at.ROOM, j])
+    room = state[at.ROOM, j]
+    dust = at.ROUNDING * rules[at.R_PARTICIPATION] * book.now[at.VOLUME, j]  # what sums of volume are wrong by
+    size = asked if asked <= room + dust else room if room > dust else 0.0
     if size < asked:
         order[at.SKIPPED] = i
     if size <= 0.0:
