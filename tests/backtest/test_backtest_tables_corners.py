@@ -243,7 +243,7 @@ def test_a_wish_under_way_is_out_of_reach(engine: Engine) -> None:
 
 
 def test_a_wish_goes_no_further_than_it_asked(engine: Engine) -> None:
-    """5 held, 2 wished: an order of -3. The stop sells all 5 at the open of 94 before it: nothing is missing any more."""
+    """5 held, 2 wished: an order of -3. The stop sells all 5 at the open of 94 before it: nothing is missing."""
     asked = wishes(5, 2, NAN, stop=[95, NAN, NAN])
     out = play(engine, [FIRST, *still(100), (94, 94, 94, 94)], asked, cross())
     expect(out, fills=[(1, 5, 100), (2, -5, 94)], ends=["filled", "filled", "cancelled there_already"])
