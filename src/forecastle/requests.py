@@ -370,7 +370,7 @@ def _nearest(kind: type[Request], place: tuple[Any, ...]) -> str:
         field = kind.model_fields.get(str(part))
         if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Request):
             kind = field.annotation
-    near = difflib.get_close_matches(str(place[-1]), list(kind.model_fields), 1)
+    near = difflib.get_close_matches(str(place[-1]), list(kind.model_fields), 1) if place else []
     return f". Did you mean '{near[0]}'?" if near else ""
 
 

@@ -22,7 +22,7 @@ COMMANDS = {
     "volatility rolling", "volatility backtest",
     "volatility compare", "volatility search", "volatility portfolio",
     "features build", "features list", "features materialize", "features read", "check leaks",
-    "train", "predict", "tune",
+    "train", "predict", "tune", "backtest", "walk-forward", "sweep", "stress",
     "experiments list", "experiments compare", "trials list", "trials verify", "holdout lock", "holdout list",
 }  # fmt: skip
 """The names that INTERFACES.md fixes and that are built so far."""

@@ -72,7 +72,10 @@ def _matched(setup: Setup, held: Benchmark, volatility: float | None) -> Benchma
     growth = 1.0 + share * np.expm1(np.diff(log))
     if growth.min() <= 0.0:
         return None
-    equity = setup.account.cash * np.cumprod(growth)
+    with np.errstate(over="ignore"):
+        equity = setup.account.cash * np.cumprod(growth)
+    if not np.isfinite(equity).all():
+        return None
     figures = _curve(setup, equity)
     note = f"{share:.2f} of buy and hold, known only afterwards, rebalanced at each close without costs"
     return Benchmark("Held at the same volatility", equity, figures, note)
