@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from bench import daily, features, kernel, lake, store, training
+from bench import backtests, daily, features, kernel, lake, store, training
 from bench.timing import Job, side_by_side
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     print("| what | ours, ms | side by side, ms | ratio | against |\n|---|---|---|---|---|")
     for name, ours, theirs, against in start_up():
         print(f"| {name} | {1e3 * ours:.1f} | {1e3 * theirs:.1f} | {ours / theirs:.2f} | {against} |", flush=True)
-    for part in (kernel.speed, daily.main, lake.main, features.main, store.main, training.main):
+    for part in (kernel.speed, daily.main, lake.main, features.main, store.main, training.main, backtests.main):
         print(flush=True)
         part()
 

@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 
 from forecastle.app._scenarios import STOCKS, bootstrapped
-from forecastle.app._trading import setup_of
-from forecastle.app.stress import Stressed, stress
+from forecastle.app._trading import setup_of, trade
+from forecastle.app.stress import Stressed, _without, stress
 from forecastle.backtest.liquidation import liquidated_by, share_interval
 from forecastle.errors import DataInvalid, RequestInvalid
 from forecastle.workspace import Workspace
@@ -54,6 +54,18 @@ def test_every_kind_of_scenario_is_there_and_does_what_it_says(stressed: Stresse
     assert luck.low < luck.high
     assert stressed.folder.path.joinpath("report.html").is_file()
     assert {(c.side, c.leverage) for c in stressed.stress.liquidation} >= {("long", 1.0), ("short", 20.0)}
+
+
+def test_an_outage_trades_nothing(workspace: Workspace) -> None:
+    setup = setup_of(with_index(workspace), config(strategy={"name": "volatility_target", "annual": 0.1}))
+    done, _ = trade(setup)
+    moment = setup.market.close_time[100]
+    out = _without(setup, moment, 3)
+    run, _ = trade(out)
+    assert np.isin([100, 101, 102], done.column("bar")).any(), "it would have traded there"
+    assert not np.isin([100, 101, 102], run.column("bar")).any()
+    assert len(out.market) == len(setup.market)
+    assert not out.market.present[100:103].any()
 
 
 def test_drawn_histories_are_of_the_bars_there_were(workspace: Workspace) -> None:
