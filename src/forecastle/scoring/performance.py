@@ -38,7 +38,7 @@ FIGURES = {
 }
 """The figures and what they are."""
 YEARS_OF_CALMAR = 3
-SAMPLED = 64
+SAMPLED = 256
 ROUNDING = 1e-14
 """What log returns of a constant growth differ by, for equity has 16 digits."""
 SHORTEST = 0.5
@@ -192,23 +192,24 @@ def _tails(returns: FloatArray, lacking: str) -> Ratio:
     """Return the ratio of quantiles, interpolated between order statistics as numpy does."""
     if lacking:
         return _of("tail_ratio", 0.0, lacking)
-    low, high = lower_quantile(returns, 0.05), -lower_quantile(-returns, 0.05)
+    low, high = lower_quantile(returns, 0.05), -lower_quantile(returns, 0.05, -1.0)
     return _of("tail_ratio", high / abs(low) if low else 0.0, "" if low else "the 5 % quantile is zero")
 
 
-def lower_quantile(values: FloatArray, share: float) -> float:
-    """Return the quantile of a small ``share``, as numpy's, from the values below a bound that a sample suggests.
+def lower_quantile(values: FloatArray, share: float, sign: float = 1.0) -> float:
+    """Return the quantile of a small ``share`` of ``sign * values``, from those below a bound that a sample suggests.
 
-    A million values are looked at once instead of being ordered; where the bound was too low all are.
+    As numpy's; a million values are looked at once instead of being ordered. Where the bound was too low all are.
     """
-    sample = np.sort(values[::SAMPLED])
+    sample = np.sort(sign * values[::SAMPLED])
     place = share * (values.size - 1)
     bound = sample[min(int(share * sample.size + 4.0 * math.sqrt(sample.size)), sample.size - 1)]
-    below = values[values <= bound]
+    below = values[values <= bound] if sign > 0.0 else -values[values >= -bound]
     if below.size < place + 2:
-        below = values
+        below = sign * values
     rank = int(place)
-    low, high = np.partition(below, [rank, min(rank + 1, below.size - 1)])[[rank, min(rank + 1, below.size - 1)]]
+    both = [rank, min(rank + 1, below.size - 1)]
+    low, high = np.partition(below, both)[both]
     return float(low + (high - low) * (place - rank))
 
 
