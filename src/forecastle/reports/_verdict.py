@@ -15,6 +15,8 @@ from forecastle.units import percent
 SURE = 0.95
 """A deflated Sharpe ratio from which luck is no longer the better explanation."""
 SIZE = 0.05
+FEWEST = 30
+"""Fills below which nothing is claimed: a few long trades are a few events, whatever the number of bars."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def _against(result: BacktestResult) -> list[str]:
     elif sharpe.low <= 0.0:
         found.append("the interval of the Sharpe ratio holds zero" if (sharpe.high or 0.0) >= 0.0
                      else "the Sharpe ratio lies below zero")  # fmt: skip
+    if result.fills.height < FEWEST:
+        found.append(f"{many(result.fills.height, 'fill')} are too few to tell skill from a lucky stretch")
     luck = result.deflated.probability if result.deflated else None
     if luck is None or luck < SURE:
         told = "is not known" if luck is None else f"is {percent(luck, 1)}, and {percent(SURE, 0)} are asked"
